@@ -86,7 +86,7 @@ def backup(as_json: bool, file: Path) -> None:
 @config_option
 @json_option
 def restore(as_json: bool, file: Path) -> None:
-    """Replace an SQLite database with the backup FILE. Stop the service first.
+    """Replace an SQLite database with the backup FILE. Stop the service first, and what cron starts.
 
     The old database is kept next to it as NAME.before-restore. Alerts that may have been sent since the backup are
     marked as possible repeats.

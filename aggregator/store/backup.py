@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from aggregator.core.errors import StoreError
+from aggregator.core.errors import Conflict, StoreError
 from aggregator.store.column_types import instant
 from aggregator.store.engine import open_file, require_current
 from aggregator.store.files import BEFORE_RESTORE, create_private
@@ -125,13 +125,20 @@ def _set_aside(place: DatabaseLocation, target: Path) -> Path | None:
 
 
 def _remember_last_send(place: DatabaseLocation, target: Path) -> None:
-    """Record the last send, also of an older version, after writing its log into it; skip a damaged database."""
+    """Record the last send, also of an older version, after writing its log into it; skip a damaged database.
+
+    Raises Conflict if another process has it open, such as a pass that cron started: its log would lie beside the
+    restored file.
+    """
     sent = SentMark(target)
     try:
         with closing(open_file(place, writing=True, create=False)) as old:
             (newest,) = old.execute("SELECT max(sent_at) FROM deliveries").fetchone()
             old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            old.execute("PRAGMA journal_mode = DELETE")  # which only who has it alone can do
     except (sqlite3.Error, StoreError) as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise Conflict(f"another process uses {place}; run this again when it has ended") from error
         log.warning("cannot read from %s when the last alert was sent: %s", place, error)
         return
     if newest is not None:

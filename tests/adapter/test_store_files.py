@@ -18,8 +18,8 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from aggregator.app.processes import register, this_process
-from aggregator.core.errors import StoreError
-from aggregator.store import open_store, upgrade_store
+from aggregator.core.errors import Conflict, StoreError
+from aggregator.store import open_store, restore_store, upgrade_store
 from aggregator.store.engine import open_file
 from aggregator.store.location import parse_location
 from aggregator.store.migrations import REVISIONS
@@ -56,6 +56,26 @@ async def test_the_database_is_private(tmp_path: Path) -> None:
     assert len(found) == 5
     assert set(found.values()) == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_a_database_that_is_open_elsewhere_is_not_replaced(tmp_path: Path) -> None:
+    """A pass that cron started leaves no note as a service does: both files stay as they are until it has ended."""
+    path, copy = tmp_path / "aggregator.db", tmp_path / "copy.db"
+    url = f"sqlite:///{path}"
+    async with open_store(url, index_text=lambda entry: entry.title) as store:
+        await store.maintenance.upgrade()
+        await store.maintenance.backup(str(copy))
+        await store.feeds.sync([feed()], NOW)
+        with pytest.raises(Conflict, match=r"another process uses .*aggregator\.db; run this again when it has ended"):
+            await restore_store(url, str(copy))
+        await store.feeds.sync([feed(), feed("b")], NOW)
+        assert [one.state.id for one in await store.catalog.feeds()] == ["a", "b"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["aggregator.db", "copy.db"]
+    kept = await restore_store(url, str(copy))
+    async with open_store(url, index_text=lambda entry: entry.title) as store:
+        assert await store.catalog.feeds() == ()
+    async with open_store(f"sqlite:///{kept}", index_text=lambda entry: entry.title) as store:
+        assert [one.state.id for one in await store.catalog.feeds()] == ["a", "b"]
 
 
 async def test_files_that_stand_open_are_closed_at_the_start(tmp_path: Path) -> None:
