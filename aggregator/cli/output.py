@@ -6,6 +6,7 @@ title, a server's answer or the message of an error may hold anything. So no com
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,9 +45,12 @@ def style(text: object, **how: Any) -> Styled:
 
 
 def echo(*parts: object, err: bool = False, nl: bool = True) -> None:
-    """Print parts one behind the other; only those made by `style` may hold control sequences."""
+    """Print parts one behind the other; only those made by `style` may hold control sequences.
+
+    They are left out in a pipe, and where NO_COLOR is set (no-color.org).
+    """
     line = "".join(part if isinstance(part, Styled) else inert(str(part)) for part in parts)
-    click.echo(line, err=err, nl=nl)
+    click.echo(line, err=err, nl=nl, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def secho(text: object, *, err: bool = False, nl: bool = True, **how: Any) -> None:

@@ -6,6 +6,7 @@ end a line before its time, is written as its escape (`\\u001b`), in JSON too.
 """
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
@@ -97,7 +98,9 @@ def configure(level: str, style: str, redact: Redactor, stream: TextIO | None = 
             structlog.processors.format_exc_info,
             _escape,  # before the renderer, whose colours are escape sequences too
             structlog.dev.ConsoleRenderer(
-                colors=stream.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+                colors=stream.isatty() and not os.environ.get("NO_COLOR"),
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
             ),
         ]
         if pretty

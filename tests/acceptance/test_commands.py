@@ -501,6 +501,8 @@ def test_init_then_check_inside_the_folder(tmp_path: Path) -> None:
     with here(tmp_path / "mine"):
         done = runner.invoke(program, ["check"])
         assert (done.exit_code, done.stderr) == (0, "")
+        assert "\x1b[32m" in runner.invoke(program, ["check"], color=True, env={"NO_COLOR": None}).output
+        assert "\x1b" not in runner.invoke(program, ["check"], color=True, env={"NO_COLOR": "1"}).output
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "compose.yaml").write_text("services: {aggregator: {image: x}}\n")
     with here(tmp_path / "other"):
