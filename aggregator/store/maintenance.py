@@ -6,18 +6,32 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.store.backup import back_up
-from aggregator.store.column_types import micros
+from aggregator.store.column_types import EPOCH, Instant, micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
 from aggregator.store.idle import AHEAD, NEXT_POLL_AHEAD, OWNERS
 from aggregator.store.migrate import EngineSteps, engine_is_current, upgrade
 from aggregator.store.migrations import REVISIONS
+from aggregator.store.queries.counts import add_up
 from aggregator.store.reader import ReadPool
 from aggregator.store.schema import (
     NEVER,
@@ -53,6 +67,9 @@ UNDO_KEPT = timedelta(days=30)
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
 KEYS_STEP = 10_000
+TEXTS_STEP = 5_000
+FIRST: tuple[datetime, int] | None = (EPOCH, 0)
+UNMATCHED = ~select(hits.c.id).where(hits.c.entry == entries.c.id).exists()
 
 
 class SqlMaintenance:
@@ -244,7 +261,7 @@ class SqlMaintenance:
         oldest = now - timedelta(seconds=entries_s)
         fullest = now - timedelta(seconds=content_s)
         removed = await self._in_steps(lambda connection: self._remove_entries(connection, oldest))
-        emptied = await self._in_steps(lambda connection: self._empty_entries(connection, fullest))
+        emptied = await self._empty_entries(fullest)
         settled = deliveries.c.wake_at.is_(None) & (deliveries.c.created_at < oldest)
         for table, condition in (
             (deliveries, settled),
@@ -257,6 +274,7 @@ class SqlMaintenance:
         start: str | None = ""
         while start is not None:
             start = await self._writer.execute(partial(_remove_keys, start=start, oldest=oldest))
+        await self._writer.execute(add_up)
         await self._writer.execute(
             lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now))
         )
@@ -280,24 +298,42 @@ class SqlMaintenance:
             connection.execute(delete(entries).where(entries.c.id.in_(old)))
         return len(old)
 
-    def _empty_entries(self, connection: Connection, fullest: datetime) -> int:
-        """Empty texts that nothing matched; their titles stay, and are all that the index keeps."""
-        query = (
-            select(entries.c.id)
-            .where(
-                entries.c.has_text.is_(True),
-                entries.c.seen_at < fullest,
-                ~select(hits.c.id).where(hits.c.entry == entries.c.id).exists(),
-            )
-            .order_by(entries.c.seen_at)
-            .limit(STEP)
-        )
-        old = list(connection.execute(query).scalars())
-        if old:
-            empty = update(entries).where(entries.c.id.in_(old)).values(summary="", content="", has_text=False)
-            connection.execute(empty)
-            connection.execute(self._dialect.insert_ignore(unindexed), [{"entry": entry} for entry in old])
-        return len(old)
+    async def _empty_entries(self, fullest: datetime) -> int:
+        """Empty texts that nothing matched; their titles stay, and are all that the index keeps.
+
+        Those that something matched keep theirs for a year and are passed each time: by a reader, for which no poll
+        waits, and once.
+        """
+        total, place = 0, FIRST
+        while place is not None:
+            found, place = await self._reader.read(partial(_find_unmatched, fullest=fullest, after=place))
+            for start in range(0, len(found), STEP):
+                total += await self._writer.execute(partial(self._empty, old=found[start : start + STEP]))
+        return total
+
+    def _empty(self, connection: Connection, old: Sequence[int]) -> int:
+        empty = update(entries).where(entries.c.id.in_(old), UNMATCHED).values(summary="", content="", has_text=False)
+        done = list(connection.execute(empty.returning(entries.c.id)).scalars())
+        if done:
+            connection.execute(self._dialect.insert_ignore(unindexed), [{"entry": entry} for entry in done])
+        return len(done)
+
+
+def _find_unmatched(
+    connection: Connection, fullest: datetime, after: tuple[datetime, int]
+) -> tuple[list[int], tuple[datetime, int] | None]:
+    """Return which of the next few thousand old texts nothing matched, and the place of the last; None: no more."""
+    place = tuple_(entries.c.seen_at, entries.c.id)
+    query = (
+        select(entries.c.id, entries.c.seen_at, UNMATCHED)
+        .where(entries.c.has_text.is_(True), entries.c.seen_at < fullest, entries.c.seen_at >= after[0])
+        .where(place > tuple_(literal(after[0], Instant), literal(after[1])))
+        .order_by(entries.c.seen_at, entries.c.id)
+        .limit(TEXTS_STEP)
+    )
+    rows = connection.execute(query).all()
+    found = [number for number, _, unmatched in rows if unmatched]
+    return found, (rows[-1].seen_at, rows[-1].id) if len(rows) == TEXTS_STEP else None
 
 
 def _remove(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
