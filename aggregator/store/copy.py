@@ -16,6 +16,7 @@ from aggregator.store.column_types import DigestList, FreeText, Instant, JsonLis
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrate import upgrade
+from aggregator.store.queries.counts import add_up
 from aggregator.store.schema import STORED, unrouted
 from aggregator.store.search_index import search_of
 
@@ -89,6 +90,7 @@ class _CopyRun:
         copied = {table.name: self._table(table) for table in tables}
         copied[INDEX] = self._index()
         self.here.execute(update(unrouted).values(config=0))  # configurations stay behind, and numbers begin anew
+        add_up(self.here)
         if not self.target.is_sqlite:
             self._advance_sequences()
         self.here.execute(text("ANALYZE"))

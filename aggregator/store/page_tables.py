@@ -1,6 +1,6 @@
 """The tables of what pages keep for themselves; schema.py has all others, in the same metadata."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text
 
 from aggregator.store.column_types import Blob, FreeText, Instant, JsonList, Line, Number
 
@@ -88,3 +88,15 @@ channel_tests = Table(
     Column("at", Instant, nullable=False),
     Column("answers", JsonList, nullable=False),
 )
+
+# How many entries and hits each feed has, hits each rule (`part`: state/mark/split, see `queries.counts`), deliveries
+# each state. Triggers write them (migration 0026); what is counted is the sum of all rows with the same names.
+counts = Table(
+    "counts",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("n", BigInteger, nullable=False),
+)
+Index("counts_name", counts.c.kind, counts.c.name, counts.c.part)

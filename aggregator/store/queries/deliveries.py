@@ -25,6 +25,7 @@ from aggregator.store import mappers
 from aggregator.store.hit_details import get_details
 from aggregator.store.page_tables import channel_tests
 from aggregator.store.queries.base import QueryBase, earlier, limited
+from aggregator.store.queries.counts import count_each
 from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
 from aggregator.store.undo import Watched, undoable
@@ -93,9 +94,8 @@ class DeliveryQueries(QueryBase):
         await self._writer.execute(lambda connection: connection.execute(self._dialect.upsert(channel_tests), row))
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
-        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
-        found = await self._reader.read(lambda connection: connection.execute(query).all())
-        return {DeliveryState(state): count for state, count in found}
+        found = await self._reader.read(lambda connection: count_each(connection, self._dialect, "deliveries"))
+        return {DeliveryState(state): count for state, count in sorted(found.items())}
 
     async def retry(self, ids: Sequence[str], now: datetime) -> int:
         tried = deliveries.c.attempts > 0

@@ -13,7 +13,8 @@ from aggregator.store import mappers
 from aggregator.store.column_types import storable
 from aggregator.store.inspect import size_bytes
 from aggregator.store.queries.base import QueryBase, earlier, limited, within
-from aggregator.store.schema import deliveries, entries, feeds, hits, ids_since
+from aggregator.store.queries.counts import count_all
+from aggregator.store.schema import entries, feeds, ids_since
 
 TIMES = {"published": entries.c.dated_at, "recorded": entries.c.seen_at}
 
@@ -97,11 +98,16 @@ class EntryQueries(QueryBase):
         return tuple(map(mappers.entry, await self._reader.read(read)))
 
     async def stats(self) -> Stats:
-        tables = (feeds, entries, hits, deliveries)
-        query = select(*(select(func.count()).select_from(table).scalar_subquery() for table in tables))
-        counted = await self._reader.read(lambda connection: tuple(connection.execute(query).one()))
-        size = await self._reader.read(lambda connection: size_bytes(connection, self._database.place))
-        return Stats(feeds=counted[0], entries=counted[1], hits=counted[2], deliveries=counted[3], bytes=size)
+        def read(connection: Connection) -> Stats:
+            return Stats(
+                feeds=connection.execute(select(func.count()).select_from(feeds)).scalar_one(),
+                entries=count_all(connection, "entries"),
+                hits=count_all(connection, "hits"),
+                deliveries=count_all(connection, "deliveries"),
+                bytes=size_bytes(connection, self._database.place),
+            )
+
+        return await self._reader.read(read)
 
 
 def _fetch(connection: Connection, query: Select[Any]) -> Sequence[Row[Any]]:

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit, Undo
 from aggregator.store import mappers
 from aggregator.store.column_types import micros
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, first_day, limited
-from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hits, hosts
+from aggregator.store.queries.counts import count_each
+from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hosts
 from aggregator.store.undo import undoable
 
 # A pause covers whatever health lies under it.
@@ -57,21 +58,12 @@ class FeedQueries(QueryBase):
 
     def _counted(self, connection: Connection, found: Sequence[Row[Any]], counted: bool) -> tuple[FeedSummary, ...]:
         wanted = [row.id for row in found] if counted else []
-        published = self._count(connection, entries, wanted) if wanted else {}
-        matched = self._count(connection, hits, wanted) if wanted else {}
+        published = count_each(connection, self._dialect, "entries", wanted) if wanted else {}
+        matched = count_each(connection, self._dialect, "hits", wanted) if wanted else {}
         return tuple(
             FeedSummary(state=state, entries=published.get(state.id, 0), hits=matched.get(state.id, 0))
             for state in mappers.feed_states(found)
         )
-
-    def _count(self, connection: Connection, table: Table, ids: Sequence[str]) -> Mapping[str, int]:
-        query = (
-            select(table.c.feed, func.count().label("rows"))
-            .where(self._dialect.is_in(table.c.feed, "ids"))
-            .group_by(table.c.feed)
-        )
-        found = connection.execute(query, {"ids": self._dialect.list_param(ids)})
-        return {row.feed: row.rows for row in found}
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, Days]:
         query = (

@@ -1,6 +1,6 @@
 """Hits for people: listings, marks, stories, and the statistics of each rule."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,13 +15,14 @@ from sqlalchemy import (
     Tuple,
     UnaryExpression,
     and_,
+    bindparam,
     case,
     cast,
     exists,
     func,
+    literal_column,
     or_,
     select,
-    true,
     tuple_,
 )
 
@@ -43,8 +44,9 @@ from aggregator.store.column_types import Instant
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.hit_details import HIT_DETAILS, details_of, stories_by_id, with_deliveries
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
+from aggregator.store.queries.counts import count_hits
 from aggregator.store.routing import write_deliveries
-from aggregator.store.schema import SPLIT_OUT, entries, hits, labels, stories
+from aggregator.store.schema import entries, hits, labels, stories
 from aggregator.store.stories import edit_stories, load_stories
 
 TIMES = {"published": "dated_at", "recorded": "created_at"}
@@ -54,6 +56,9 @@ TREATED = select(
     func.count(case((hits.c.state == HitState.FOLDED.value, 1))).label("folded"),
     func.count(case((hits.c.reason.like(f"{UPDATE_TO}%"), 1))).label("updates"),
 ).group_by(hits.c.story)
+
+
+LAST_HIT = select(func.max(hits.c.dated_at, type_=Instant)).where(hits.c.rule == bindparam("of_rule"))
 
 
 class HitQueries(QueryBase):
@@ -175,22 +180,27 @@ class HitQueries(QueryBase):
         await self._routing.execute(write)  # polls of this process do not wait with it
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
-        wanted = true() if ids is None else hits.c.rule.in_(ids)
-        totals, undone, by_day = await self._reader.read(lambda connection: _figures(connection, now, wanted))
-        return tuple(
-            RuleStats(
-                rule=row.rule,
-                hits=row.hits,
-                alerts=row.alerts,
-                folded=row.folded,
-                undone=undone.get(row.rule, 0),
-                relevant=row.relevant,
-                irrelevant=row.irrelevant,
-                last_hit_at=row.last_hit_at,
-                days=days(by_day.get(row.rule, []), now),
+        def read(connection: Connection) -> tuple[RuleStats, ...]:
+            totals = count_hits(connection, ids)
+            wanted = hits.c.rule.in_([one.rule for one in totals])
+            by_day: dict[str, list[tuple[int, int]]] = {}
+            daily = (
+                select(hits.c.rule, day_of(hits.c.dated_at, now), func.count())
+                .where(wanted, hits.c.dated_at >= first_day(now))
+                .group_by(hits.c.rule, day_of(hits.c.dated_at, now))
             )
-            for row in totals
-        )
+            for rule, day, count in connection.execute(daily):
+                by_day.setdefault(rule, []).append((day, count))
+            return tuple(
+                replace(
+                    one,
+                    last_hit_at=connection.execute(LAST_HIT, {"of_rule": one.rule}).scalar(),
+                    days=days(by_day.get(one.rule, []), now),
+                )
+                for one in totals
+            )
+
+        return await self._reader.read(read)
 
 
 def _summary(story: Row[Any], counted: Row[Any] | None) -> StorySummary:
@@ -207,45 +217,10 @@ def _summary(story: Row[Any], counted: Row[Any] | None) -> StorySummary:
     )
 
 
-def _figures(
-    connection: Connection, now: datetime, wanted: ColumnElement[bool]
-) -> tuple[Sequence[Row[Any]], Mapping[str, int], Mapping[str, list[tuple[int, int]]]]:
-    """Return what is counted of each rule; each of the three is read from an index alone."""
-    split = select(hits.c.rule, func.count()).where(wanted, SPLIT_OUT).group_by(hits.c.rule)
-    undone: dict[str, int] = dict(connection.execute(split).all())
-    totals = (
-        select(
-            hits.c.rule,
-            func.count().label("hits"),
-            _count(hits.c.state == HitState.ALERTED.value, "alerts"),
-            _count(hits.c.state == HitState.FOLDED.value, "folded"),
-            _count(hits.c.mark == "relevant", "relevant"),
-            _count(hits.c.mark == "irrelevant", "irrelevant"),
-            func.max(hits.c.dated_at, type_=Instant).label("last_hit_at"),
-        )
-        .where(wanted)
-        .group_by(hits.c.rule)
-        .order_by(hits.c.rule)
-    )
-    daily = (
-        select(hits.c.rule, day_of(hits.c.dated_at, now), func.count())
-        .where(wanted, hits.c.dated_at >= first_day(now))
-        .group_by(hits.c.rule, day_of(hits.c.dated_at, now))
-    )
-    by_day: dict[str, list[tuple[int, int]]] = {}
-    for rule, day, count in connection.execute(daily):
-        by_day.setdefault(rule, []).append((day, count))
-    return connection.execute(totals).all(), undone, by_day
-
-
-def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
-    return func.count(case((condition, 1))).label(label)
-
-
 def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
     """Tell whether no earlier hit of the listing has the same story (or entry, if there is none)."""
     other = hits.alias()
-    among = (*_conditions(replace(wanted, before=None), other), _place(wanted, other) < _place(wanted))
+    among = (*_conditions(replace(wanted, before=None), other, few=True), _place(wanted, other) < _place(wanted))
     alone = and_(other.c.story.is_(None), other.c.entry == hits.c.entry)
     return (
         ~exists().where(other.c.story == hits.c.story, *among),
@@ -262,7 +237,7 @@ def _members(wanted: HitFilter, keys: Iterable[str | int]) -> Select[Any]:
             hits.c.id,
             func.row_number().over(partition_by=story_hits, order_by=_place(wanted).clauses).label("number"),
         )
-        .where(*_conditions(replace(wanted, before=None, todo=False)))
+        .where(*_conditions(replace(wanted, before=None, todo=False), few=True))
         .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
         .subquery()
     )
@@ -283,9 +258,18 @@ def _newest(wanted: HitFilter) -> tuple[UnaryExpression[Any], ...]:
     return _at(wanted).desc(), hits.c.id.desc()
 
 
-def _conditions(wanted: HitFilter, table: FromClause = hits) -> list[ColumnElement[bool]]:
+def _conditions(wanted: HitFilter, table: FromClause = hits, *, few: bool = False) -> list[ColumnElement[bool]]:
+    """Return what a listing asks of a hit. `few`: of those of a story or two, for which no other index is better.
+
+    SQLite keeps no statistics, and would rather read years of a rule or a feed than the hits of a story; what is no
+    plain column has no index.
+    """
     exact = {"rule": wanted.rule, "feed": wanted.feed, "story": wanted.story, "mark": wanted.mark}
-    conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in exact.items() if value]
+    asked = {name: value for name, value in exact.items() if value}
+    conditions: list[ColumnElement[bool]] = [
+        (table.c[name] + literal_column("''") if few and name in ("rule", "feed") else table.c[name]) == value
+        for name, value in asked.items()
+    ]
     conditions += within(_at(wanted, table), wanted.since, wanted.until)
     if wanted.todo:
         conditions += [table.c.mark.is_(None), table.c.state.not_in(KNOWN_STORY)]

@@ -1,0 +1,63 @@
+"""What triggers have counted: no table is read to say how many rows it has, which would take longer every day."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true
+
+from aggregator.core.model import HitState, RuleStats
+from aggregator.store.dialect import Dialect
+from aggregator.store.schema import counts
+
+TOTAL = func.sum(counts.c.n)
+
+
+def count_each(
+    connection: Connection, dialect: Dialect, kind: str, names: Sequence[str] | None = None
+) -> dict[str, int]:
+    """Return how many there are, by name (of feeds: kinds "entries" and "hits"; of states: "deliveries")."""
+    query = select(counts.c.name, TOTAL).where(counts.c.kind == kind).group_by(counts.c.name)
+    if names is None:
+        return {name: int(n) for name, n in connection.execute(query) if n}
+    found = connection.execute(query.where(dialect.is_in(counts.c.name, "names")), {"names": dialect.list_param(names)})
+    return {name: int(n) for name, n in found if n}
+
+
+def count_all(connection: Connection, kind: str) -> int:
+    """Return how many there are of one kind."""
+    return int(connection.execute(select(func.coalesce(TOTAL, 0)).where(counts.c.kind == kind)).scalar_one())
+
+
+def count_hits(connection: Connection, names: Iterable[str] | None) -> list[RuleStats]:
+    """Return of each rule that has hits how many of each sort, in the order of their ids."""
+    among: ColumnElement[bool] = true() if names is None else counts.c.name.in_(list(names))
+    query = select(counts.c.name, counts.c.part, TOTAL).where(counts.c.kind == "rule", among)
+    of_rule: dict[str, dict[tuple[str, str, str], int]] = {}
+    for name, part, n in connection.execute(query.group_by(counts.c.name, counts.c.part)):
+        state, mark, split = part.split("/")
+        of_rule.setdefault(name, {})[state, mark, split] = int(n)
+    return [_figures(rule, parts) for rule, parts in sorted(of_rule.items()) if any(parts.values())]
+
+
+def _figures(rule: str, parts: dict[tuple[str, str, str], int]) -> RuleStats:
+    def having(word: str, place: int) -> int:
+        return sum(n for part, n in parts.items() if part[place] == word)
+
+    return RuleStats(
+        rule=rule,
+        hits=sum(parts.values()),
+        alerts=having(HitState.ALERTED.value, 0),
+        folded=having(HitState.FOLDED.value, 0),
+        undone=having("split", 2),
+        relevant=having("relevant", 1),
+        irrelevant=having("irrelevant", 1),
+    )
+
+
+def add_up(connection: Connection) -> None:
+    """Make one row of all with the same names. What others count meanwhile stays a row of its own."""
+    totals: dict[tuple[str, str, str], int] = {}
+    for kind, name, part, n in connection.execute(delete(counts).returning(*counts.c)):
+        totals[kind, name, part] = totals.get((kind, name, part), 0) + n
+    rows = [{"kind": kind, "name": name, "part": part, "n": n} for (kind, name, part), n in totals.items() if n]
+    if rows:
+        connection.execute(insert(counts), rows)
