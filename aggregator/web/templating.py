@@ -255,6 +255,7 @@ def environment() -> Environment:
         amount=filters.amount,
         said=gettext,  # of a word that is no literal: `_` would take its text for markup
         ago=filters.ago,
+        moment=filters.moment,
         written=humanize.written,
         due=filters.due,
         clock=filters.clock,

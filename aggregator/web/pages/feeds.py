@@ -22,7 +22,7 @@ from aggregator.web.view_models import story_cards
 router = APIRouter()
 
 FEEDS_SHOWN = 500  # all on one page, for most
-DRAWN = 100  # charts and counts of more rows would cost more than the page is worth
+DRAWN = 100  # charts of more rows would cost more than the page is worth
 RECENT = 20
 
 
@@ -98,19 +98,18 @@ async def overview(
     counts = {health.value: number for health, number in (await backend.catalog.health()).items()}
     total = sum(counts.values())
     chosen = len(ids) if wanted else counts.get(state.value, 0) if state else total
-    few = min(chosen - start, FEEDS_SHOWN) <= DRAWN
     if wanted:
-        shown = await backend.catalog.feeds(ids[start : start + FEEDS_SHOWN], counted=few)
+        shown = await backend.catalog.feeds(ids[start : start + FEEDS_SHOWN])
     else:
-        shown = await backend.catalog.feed_page(health=state, offset=start, limit=FEEDS_SHOWN, counted=few)
-    drawn = [s.state.id for s in shown] if few else []
+        shown = await backend.catalog.feed_page(health=state, offset=start, limit=FEEDS_SHOWN)
+    drawn = [s.state.id for s in shown] if len(shown) <= DRAWN else []
     days = await backend.catalog.feed_days(drawn, reader_now(request, backend)) if drawn else {}
     muted = {one.feed: one for one in await backend.catalog.silences(backend.clock.now()) if one.feed}
     tags = {feed.id: feed.tags for feed in backend.current().config.feeds if feed.tags}
     return templates.render(
         request, "feeds.html", shown=shown, days=days, counts=counts, total=total, state=state, page=page,
         pages=-(-chosen // FEEDS_SHOWN), names=_names(backend), find=wanted, muted=muted, tags=tags,
-        figures=few,
+        drawn=bool(drawn),
     )  # fmt: skip
 
 
