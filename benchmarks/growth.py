@@ -45,7 +45,7 @@ FEEDS, POLLED, NEW = 1_000, 200, 100
 LISTED = 20  # entries of a document
 ROUNDS = 2
 PRUNED = 500
-IDS = re.compile(r"(?<=/)(story)?\d+|(?<==)\d+$")  # which differ from size to size
+IDS = re.compile(r"[0-9a-f]{16,}|story\d+|(?<=entries/)\d+")  # which differ from size to size
 SEARCHES = (
     ("rare word", {"q": "zanzibar"}),
     ("frequent word", {"q": "minister"}),

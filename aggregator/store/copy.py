@@ -13,10 +13,10 @@ from sqlalchemy.types import TypeEngine
 
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.store.column_types import DigestList, FreeText, Instant, JsonList
+from aggregator.store.counts import add_up
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrate import upgrade
-from aggregator.store.queries.counts import add_up
 from aggregator.store.schema import STORED, unrouted
 from aggregator.store.search_index import search_of
 

@@ -25,13 +25,13 @@ from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.store.backup import back_up
 from aggregator.store.column_types import EPOCH, Instant, micros
+from aggregator.store.counts import add_up
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
 from aggregator.store.idle import AHEAD, NEXT_POLL_AHEAD, OWNERS
 from aggregator.store.migrate import EngineSteps, engine_is_current, upgrade
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.queries.counts import add_up
 from aggregator.store.reader import ReadPool
 from aggregator.store.schema import (
     NEVER,

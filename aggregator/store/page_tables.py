@@ -89,7 +89,7 @@ channel_tests = Table(
     Column("answers", JsonList, nullable=False),
 )
 
-# How many entries and hits each feed has, hits each rule (`part`: state/mark/split, see `queries.counts`), deliveries
+# How many entries and hits each feed has, hits each rule (`part`: state/mark/split, see `counts.py`), deliveries
 # each state. Triggers write them (migration 0026); what is counted is the sum of all rows with the same names.
 counts = Table(
     "counts",

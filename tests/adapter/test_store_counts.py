@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, case, event, func, literal, select
 
 from aggregator.core.model import DeliveryState, HitState, Undo
 from aggregator.store import Store, open_store
-from aggregator.store.queries.counts import TOTAL, add_up
+from aggregator.store.counts import TOTAL, add_up
 from aggregator.store.schema import counts, deliveries, entries, hits
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import DAY, NOW, delivery, entry, hit, stored

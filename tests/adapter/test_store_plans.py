@@ -157,3 +157,23 @@ async def test_status_reads_what_waits_or_failed_only(tmp_path: Path, seen: Seen
                         index = re.search(r"USING (?:COVERING )?INDEX (\w+)", line.detail)
                         used.add(index[1] if index else line.detail)
     assert used == {"deliveries_wake", "deliveries_deaths", "deliveries_sent", "deliveries_state"}
+
+
+async def test_hits_of_a_rule_are_grouped_by_their_stories(tmp_path: Path, seen: Seen) -> None:
+    """Whether a story has an earlier hit is asked of its hits, not of all that the rule or the feed ever had."""
+    async with open_store(f"sqlite:///{tmp_path / 'aggregator.db'}", index_text=lambda e: e.title) as store:
+        await store.maintenance.upgrade()
+        await stored(store, entry("1"), entry("2"), hits=(hit("h1", "1", story="s1"), hit("h2", "2", story="s1")))
+        engine = watch(store, seen)
+        await store.catalog.stories_of_hits(HitFilter(rule="r"))
+        await store.catalog.stories_of_hits(HitFilter(feed="a", todo=True))
+        inner = list[str]()
+        with engine.connect() as connection:
+            for statement, parameters in list(seen):
+                lines = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                inner += [line.detail for line in lines if "hits_1" in line.detail or "ROW_NUMBER" in statement.upper()]
+        used = {
+            found[1] for line in inner if (found := re.search(r"hits(?:_1)? USING (?:COVERING )?INDEX (\w+)", line))
+        }
+        assert "hits_story" in used
+        assert not used & {"hits_rule", "hits_rule_dated", "hits_rule_state", "hits_feed_dated", "hits_dated"}

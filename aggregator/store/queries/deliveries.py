@@ -22,10 +22,10 @@ from aggregator.core.model import (
     last_tried_at,
 )
 from aggregator.store import mappers
+from aggregator.store.counts import count_each
 from aggregator.store.hit_details import get_details
 from aggregator.store.page_tables import channel_tests
 from aggregator.store.queries.base import QueryBase, earlier, limited
-from aggregator.store.queries.counts import count_each
 from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
 from aggregator.store.undo import Watched, undoable

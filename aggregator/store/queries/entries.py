@@ -11,9 +11,9 @@ from aggregator.core.errors import NotFound
 from aggregator.core.model import By, Entry, SearchOrder, Stats
 from aggregator.store import mappers
 from aggregator.store.column_types import storable
+from aggregator.store.counts import count_all
 from aggregator.store.inspect import size_bytes
 from aggregator.store.queries.base import QueryBase, earlier, limited, within
-from aggregator.store.queries.counts import count_all
 from aggregator.store.schema import entries, feeds, ids_since
 
 TIMES = {"published": entries.c.dated_at, "recorded": entries.c.seen_at}

@@ -10,8 +10,8 @@ from aggregator.core.errors import NotFound
 from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit, Undo
 from aggregator.store import mappers
 from aggregator.store.column_types import micros
+from aggregator.store.counts import count_each
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, first_day, limited
-from aggregator.store.queries.counts import count_each
 from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hosts
 from aggregator.store.undo import undoable
 

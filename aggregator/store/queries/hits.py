@@ -41,10 +41,10 @@ from aggregator.core.model import (
     StorySummary,
 )
 from aggregator.store.column_types import Instant
+from aggregator.store.counts import count_hits
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.hit_details import HIT_DETAILS, details_of, stories_by_id, with_deliveries
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
-from aggregator.store.queries.counts import count_hits
 from aggregator.store.routing import write_deliveries
 from aggregator.store.schema import entries, hits, labels, stories
 from aggregator.store.stories import edit_stories, load_stories
