@@ -1,7 +1,9 @@
 """Template filters for times, durations, counts and states."""
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
+from functools import cache
 
 from markupsafe import Markup, escape
 
@@ -9,7 +11,7 @@ from aggregator.core import humanize
 from aggregator.core.model import FeedState, Health, Hit, HitDetail
 from aggregator.core.text.messages import gettext_noop
 from aggregator.core.titles import WAITING, delivery_reason, hit_outcome
-from aggregator.web.language import current, gettext
+from aggregator.web.language import current, gettext, pgettext
 
 UNIT = re.compile("[a-z]+")
 
@@ -68,8 +70,19 @@ TIMES = (gettext_noop("now"), gettext_noop("never"))
 
 def span(length: timedelta | float | None) -> str:
     """Format seconds as humanize.span does, with the units of the reader's language."""
-    units = current().units
+    units = _units(current().code)
     return UNIT.sub(lambda unit: units[unit[0]], humanize.span(length))
+
+
+@cache
+def _units(_language: str) -> Mapping[str, str]:
+    """Return what stands for the units of `humanize.span` in the current language."""
+    return {
+        "s": pgettext("unit", "s"),
+        "min": pgettext("unit", "min"),
+        "h": pgettext("unit", "h"),
+        "d": pgettext("unit", "d"),
+    }
 
 
 def ago(at: datetime | None, now: datetime) -> str:

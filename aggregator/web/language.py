@@ -65,17 +65,6 @@ class Language:
         """Return what translates the texts of templates that take no values, and remembers them."""
         return lru_cache(TEXTS_KEPT)(lambda text: Markup(self.translations.gettext(text)) % {})  # noqa: S704 -- ours
 
-    @cached_property
-    def units(self) -> Mapping[str, str]:
-        """Return what stands for the units of `humanize.span`."""
-        said = self.translations
-        return {
-            "s": said.pgettext("unit", "s"),
-            "min": said.pgettext("unit", "min"),
-            "h": said.pgettext("unit", "h"),
-            "d": said.pgettext("unit", "d"),
-        }
-
     def day(self, day: date, shape: str) -> str:
         """Format a date in one of the shapes of ENGLISH_PATTERNS: `27 Feb`, `27. Feb.`."""
         return self._written(day, shape)
