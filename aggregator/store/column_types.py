@@ -115,7 +115,7 @@ def _dump(value: Any) -> str | None:
     # Several times as fast, and the same but for characters beyond ASCII, which it does not escape.
     try:
         found = msgspec.json.encode(value)
-    except UnicodeEncodeError:  # a lone surrogate
+    except (UnicodeEncodeError, TypeError):  # a lone surrogate, or a name of SQLAlchemy's, which is a str of its own
         found = b"\xff"
     return found.decode() if found.isascii() else _compact(value)
 
