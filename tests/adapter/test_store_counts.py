@@ -54,13 +54,14 @@ def read(connection: Connection) -> tuple[Counted, Counted]:
         ("deliveries", deliveries.c.state, literal("")),
     ):
         named = select(column.label("name"), more.label("part")).subquery()
-        for name, what, n in connection.execute(select(*named.c, func.count()).group_by(*named.c)):
-            there[kind, name, what] = n
+        grouped = select(named.c.name, named.c.part, func.count()).group_by(named.c.name, named.c.part)
+        there |= {(kind, row[0], row[1]): row[2] for row in connection.execute(grouped)}
     return {key: n for key, n in counted.items() if n}, there
 
 
 async def compare(store: Store) -> Counted:
-    counted, there = await store.feeds._reader.read(read)  # type: ignore[attr-defined]
+    found: tuple[Counted, Counted] = await store.feeds._reader.read(read)  # type: ignore[attr-defined]
+    counted, there = found
     assert counted == there
     return there
 
