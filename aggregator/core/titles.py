@@ -19,7 +19,7 @@ _UNALERTED = {
 _JOINED = {
     JoinKind.COPY: "copy of",
     JoinKind.RETELLING: "same event as",
-    JoinKind.FOLLOW_UP: "follow-up of",
+    JoinKind.FOLLOW_UP: "update to",
     JoinKind.TRANSLATION: "in another language:",
 }
 _DIGESTS = {

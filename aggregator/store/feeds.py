@@ -46,7 +46,6 @@ from aggregator.store.feed_sync import sync_feeds
 from aggregator.store.idle import NEXT_POLL
 from aggregator.store.reader import ReadPool
 from aggregator.store.schema import ALWAYS, aliases, entries, feeds, hosts, keys, learned, memories, reports
-from aggregator.store.stories import find_undescribed
 from aggregator.store.unrouted import Unroutable, route_waiting, try_later, unrouted_polls
 from aggregator.store.writer import Writer
 
@@ -246,6 +245,8 @@ class SqlFeeds:
         return tuple(map(mappers.features, found))
 
     async def undescribed(self, since: datetime, limit: int) -> tuple[UndescribedStory, ...]:
+        from aggregator.store.stories import find_undescribed  # asked once in the life of a database
+
         return await self._reader.read(lambda connection: find_undescribed(connection, self._dialect, since, limit))
 
     async def learned(self, name: str) -> bytes | None:

@@ -11,11 +11,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, create_engine, inspect
+from sqlalchemy.dialects import sqlite
 
 from aggregator.core.model import Entry, HitState
 from aggregator.core.stories import fingerprint, keys
 from aggregator.store import open_store
-from aggregator.store.column_types import micros
+from aggregator.store.column_types import JsonList, micros
 from aggregator.store.location import parse_location
 from aggregator.store.mappers.stories import fingerprint_list
 from aggregator.store.migrate import upgrade
@@ -177,3 +178,12 @@ async def test_hits_of_an_old_database_take_retellings_after_the_upgrade(no_tabl
         assert (folded.state, folded.story) == (HitState.FOLDED, "s")
         story, details = await store.catalog.story("s")
         assert (story.feeds, len(details)) == (("agency", "site"), 2)
+
+
+def test_lists_come_back_as_they_were() -> None:
+    """Short or long, in any script, with a lone surrogate or a number that has no end."""
+    dialect = sqlite.dialect()
+    write, read = JsonList().bind_processor(dialect), JsonList().result_processor(dialect, None)
+    for value in (["Türkei", 1.5, None, {"a": [True]}], ["é" * 300] * 3, ["\ud800" + "x" * 600], [10**30, "y" * 600]):
+        stored = write(value)
+        assert (stored.isascii(), read(stored)) == (True, value)
