@@ -66,6 +66,7 @@ UNDO_KEPT = timedelta(days=30)
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
+ENTRIES_STEP = 200  # each goes with its hits, alerts and text
 KEYS_STEP = 10_000
 TEXTS_STEP = 5_000
 FIRST: tuple[datetime, int] | None = (EPOCH, 0)
@@ -291,7 +292,7 @@ class SqlMaintenance:
 
     def _remove_entries(self, connection: Connection, oldest: datetime) -> int:
         """Remove entries with their hits and their place in the index; their keys stay."""
-        query = select(entries.c.id).where(entries.c.seen_at < oldest).order_by(entries.c.seen_at).limit(STEP)
+        query = select(entries.c.id).where(entries.c.seen_at < oldest).order_by(entries.c.seen_at).limit(ENTRIES_STEP)
         old = list(connection.execute(query).scalars())
         if old:
             self._indexing.search.remove(connection, old)
@@ -307,8 +308,8 @@ class SqlMaintenance:
         total, place = 0, FIRST
         while place is not None:
             found, place = await self._reader.read(partial(_find_unmatched, fullest=fullest, after=place))
-            for start in range(0, len(found), STEP):
-                total += await self._writer.execute(partial(self._empty, old=found[start : start + STEP]))
+            for start in range(0, len(found), ENTRIES_STEP):
+                total += await self._writer.execute(partial(self._empty, old=found[start : start + ENTRIES_STEP]))
         return total
 
     def _empty(self, connection: Connection, old: Sequence[int]) -> int:

@@ -47,7 +47,7 @@ SEARCH_FILTERS = ("feed", "lang", "since", "until")  # beside the query and the 
 FILTERS = ("rule", "feed", "story", "mark", "todo", "lang", "label", "since", "until")
 Tab = Literal["todo", "all", "relevant", "irrelevant"]
 MAX_LIMIT = 1000
-FIRST_SEARCH_S = 0.06
+FIRST_SEARCH_S = 0.03
 LONG_SEARCH_S = 1.5
 
 
