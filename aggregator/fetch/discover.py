@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from aggregator.core.errors import FetchError
 from aggregator.core.model import Fetched, ParsedFeed
@@ -35,6 +35,7 @@ application/x-atom+xml application/x-rdf+xml text/xml text/rss text/rss+xml text
 text/rdf text/rdf+xml application/x-feed+json application/jsonfeed+json application/feed
 """
 LOOSE_TYPES = frozenset(_LOOSE.split())
+FEED_SCHEME = re.compile(r"(?:feeds?|pcast|itpc|podcast|rss|zune):", re.IGNORECASE)
 NAMED = re.compile(r"\b(?:rss|atom|rdf|feeds?|json ?feed|xml feed)\b", re.IGNORECASE)
 IN_PATH = re.compile(r"(?:^|[/._-])(?:rss2?|feeds?|atom|rdf)(?=$|[/._-])", re.IGNORECASE)
 FEED_ENDINGS = (
@@ -114,7 +115,7 @@ def declared(page: Response) -> tuple[str, ...]:
         given = node.attributes
         relations = (given.get("rel") or "").lower().split()
         kind = (given.get("type") or "").lower().split(";")[0].strip()
-        if "feed" in relations or ("alternate" in relations and kind in FEED_TYPES):
+        if {"feed", "service.feed"} & {*relations} or ("alternate" in relations and kind in FEED_TYPES):
             sure.append(given.get("href") or "")
         elif "alternate" in relations and (
             kind in LOOSE_TYPES or (not kind and NAMED.search(f"{given.get('title')} {given.get('href')}"))
@@ -135,9 +136,15 @@ def linked(page: Response) -> tuple[str, ...]:
             by_path.insert(0, href)
         elif IN_PATH.search(path):
             by_path.append(href)
-        elif NAMED.search(f"{node.text()[:80]} {node.attributes.get('title') or ''}"):
+        elif NAMED.search(_name(node)):
             by_name.append(href)
     return _comments_last(_absolute((*by_path, *by_name), root))
+
+
+def _name(link: LexborNode) -> str:
+    """Return what a link is called: its text, and what stands for it where it is a picture."""
+    given = [link.attributes.get(key) for key in ("title", "aria-label")]
+    return " ".join(filter(None, (link.text()[:80], *given, *(i.attributes.get("alt") for i in link.css("img[alt]")))))
 
 
 def _tree(page: Response) -> tuple[LexborHTMLParser, str]:
@@ -175,11 +182,20 @@ def _comments_last(urls: Iterable[str]) -> tuple[str, ...]:
 
 def _absolute(hrefs: Iterable[str | None], root: str) -> list[str]:
     found: dict[str, None] = {}
-    for href in hrefs:
-        url = _joined(root, href or "")
-        if href and url and url.startswith(("http://", "https://")):
-            found.setdefault(url.partition("#")[0])
+    for written in hrefs:
+        for href in _meant((written or "").strip()):
+            url = _joined(root, href)
+            if href and url and url.startswith(("http://", "https://")):
+                found.setdefault(url.partition("#")[0])
     return list(found)
+
+
+def _meant(href: str) -> tuple[str, ...]:
+    """Return the addresses that a link means: of `feed:` and its kin what stands behind, by either scheme."""
+    if not (scheme := FEED_SCHEME.match(href)):
+        return (href,)
+    rest = href[scheme.end() :]
+    return pasted_urls(href) if "://" in rest or rest.startswith("//") else (rest,)
 
 
 class _Asking:

@@ -75,12 +75,18 @@ async def test_link_tags() -> None:
         "<link rel=alternate type=application/x-rss+xml href=' /x '>",
         "<link rel=alternate type=text/rss href='/x'>",
         "<link rel=alternate title='RSS 2.0' href='/x'>",
+        "<link rel=service.feed type=application/atom+xml href='/x'>",
+        "<link rel=alternate type=application/rss+xml href='feed:/x'>",
+        "<link rel=alternate type=application/rss+xml href='feed://{host}/x'>",
+        "<link rel=feed href='FEED:http://{host}/x'>",
+        "<a href='/x'><img alt='RSS feed' src='/i.png'></a>",
+        "<a href='pcast://{host}/x' aria-label='Feed'></a>",
     ],
 )
 async def test_signs_of_a_feed(link: str) -> None:
     """Every relation and type by which pages name a feed."""
     async with Loopback() as site:
-        site.script("/", page(link))
+        site.script("/", page(link.format(host=f"127.0.0.1:{site.port}")))
         site.script("/x", answer(200, FEED))
         assert [feed.url for feed in await found(site)] == [site.url("/x")]
         assert len(site.asked) == 2
