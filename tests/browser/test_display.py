@@ -67,3 +67,18 @@ def test_notifications_are_a_wish_of_the_reader(site: Site, browser: Browser) ->
     wait_for(lambda: page.evaluate("window.shown.length"), what="the notification")
     assert page.evaluate("window.shown") == [["Breaking 7002", f"{7002:08x}"]]
     page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "later"), [("en", "12 min ago", "22 min ago"), ("de", "vor 12 min", "vor 22 min")]
+)
+def test_times_in_words_stay_true(site: Site, open_page: Opener, language: str, first: str, later: str) -> None:
+    """They move on while a page is open, in the words of its language."""
+    page = open_page("/alerts/d1")
+    page.context.add_cookies([{"name": "aggregator_language", "value": language, "url": site.address}])
+    page.clock.install()
+    page.goto(site.address + "/alerts/d1")
+    shown = page.locator("article time").first
+    expect(shown).to_have_text(first)
+    page.clock.fast_forward("10:00")
+    expect(shown).to_have_text(later)

@@ -6,33 +6,38 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `aggregator_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
 
 // Times said in words ("14 min ago") are said anew each half minute; the words are those of filters.py.
+const UNITS = { s: t("%(n)s s"), min: t("%(n)s min"), h: t("%(n)s h"), d: t("%(n)s d") };
+const said = (unit, n) => UNITS[unit].replace("%(n)s", n);
 function span(seconds) {
   const whole = Math.round(Math.abs(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.round(whole / 60)} min`;
+  if (whole < 60) return said("s", whole);
+  if (whole < 3600) return said("min", Math.round(whole / 60));
   if (whole < 86400) {
     const minutes = Math.round(whole / 60), hours = Math.floor(minutes / 60), rest = minutes % 60;
-    return rest && hours < 10 ? `${hours} h ${rest} min` : `${hours} h`;
+    return rest && hours < 10 ? `${said("h", hours)} ${said("min", rest)}` : said("h", hours);
   }
   const hours = Math.round(whole / 3600), days = Math.floor(hours / 24), rest = hours % 24;
-  return rest && days < 3 ? `${days} d ${rest} h` : `${days} d`;
+  return rest && days < 3 ? `${said("d", days)} ${said("h", rest)}` : said("d", days);
 }
 // The difference between this clock and the server's does not matter: words move by what passes here.
 const began = new Map();
+const lengths = { s: 1, min: 60, h: 3600, d: 86400 };
+const wordOf = Object.fromEntries(Object.entries(UNITS).map(([unit, words]) => [words.replace("%(n)s", "").trim(), lengths[unit]]));
+const [before, behind] = t("%(span)s ago").split("%(span)s");
 function secondsOf(words) {
-  const units = { s: 1, min: 60, h: 3600, d: 86400 };
-  return [...words.matchAll(/(\d+) (s|min|h|d)/g)].reduce((sum, [, n, unit]) => sum + n * units[unit], 0);
+  return [...words.matchAll(/(\d+)\s(\p{L}+)/gu)].reduce((sum, [, n, word]) => sum + n * (wordOf[word] ?? 0), 0);
 }
 function watchTimes() {
   began.clear();
   for (const time of document.querySelectorAll("time")) {
-    if (/ ago$/.test(time.textContent)) began.set(time, Date.now() - 1000 * secondsOf(time.textContent));
+    const words = time.textContent, seconds = secondsOf(words);
+    if (seconds && words.startsWith(before) && words.endsWith(behind)) began.set(time, Date.now() - 1000 * seconds);
   }
 }
 watchTimes();
 document.addEventListener("swapped", watchTimes);
 setInterval(() => {
-  for (const [time, from] of began) time.textContent = `${span((Date.now() - from) / 1000)} ago`;
+  for (const [time, from] of began) time.textContent = before + span((Date.now() - from) / 1000) + behind;
 }, 30000);
 
 // Rows. A row has the focus; what a key does stands on the button or link as aria-keyshortcuts: in the bar for
