@@ -2,7 +2,7 @@
 
 Triggers, because hits and entries come, go and change in a dozen places, by cascades too, and in a cluster through
 older programs. SQLite, which has one writer, counts in place. In PostgreSQL a row that everybody counts in would make
-writers wait for each other, and some of them for ever: there, each change is a row of its own, and upkeep adds them up.
+writers wait for each other, or deadlock: there, each change is a row of its own, and upkeep adds them up.
 
 A migration that makes one of these tables anew has to make its triggers again.
 """
