@@ -19,7 +19,7 @@ def plain_values(loaded: Loaded) -> dict[str, Any]:
     """Return values for JSON, by section and feed: none of them comes from a reference, is a secret or holds one.
 
     `usual` are those of a feed of which nothing is written, `feeds` what differs from them: by id, and how it is read
-    where that is not as a feed. None stands for a feed that has a secret: whoever asks it for anything gets all secrets
+    where that is not as a feed. None stands for a feed that has a secret: who asks it for anything gets all secrets
     with the whole configuration, so that they are cut out of what is said of it.
     """
     config, secrets = loaded.config, loaded.secrets
