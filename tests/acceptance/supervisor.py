@@ -115,7 +115,7 @@ class Supervisor:
     def _launch(self) -> None:
         self.service.start()
         self.starts += 1
-        self._fed_at = time.monotonic()
+        self._fed_at = time.monotonic() + PATIENCE_S - self.watchdog_s  # systemd's watchdog begins with READY
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_S):
