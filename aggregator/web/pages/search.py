@@ -21,7 +21,7 @@ from aggregator.web.templating import query, reader_now
 
 router = APIRouter()
 
-SHOWN, COUNTED = 40, 500  # entries on a page, and those that facets count
+SHOWN, COUNTED = 40, 200  # entries on a page, and those that facets count: more would cost what a page may
 Result = tuple[EntryMatch, tuple[Run, ...], tuple[Run, ...]]
 Counts = list[tuple[str, int]]
 
