@@ -10,7 +10,6 @@ from aggregator.core.model import (
     Because,
     Hit,
     HitState,
-    Report,
     RoutingQuery,
     RoutingResult,
     Story,
@@ -18,7 +17,7 @@ from aggregator.core.model import (
     StoryMerge,
     UndescribedStory,
 )
-from aggregator.core.routing.batches import chosen_reports
+from aggregator.core.routing.batches import chosen_ids
 from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, LATEST, UNDONE_WITHIN, shortlist, unfolding
 from aggregator.store import mappers
 from aggregator.store.column_types import EPOCH, Instant, micros
@@ -117,18 +116,24 @@ def load_stories(
         return ()
     bound = {"ids": dialect.list_param(sorted(wanted))}
     query = select(stories).where(dialect.is_in(stories.c.id, "ids")).order_by(stories.c.first_at, stories.c.id)
-    of_stories = select(reports).where(dialect.is_in(reports.c.story, "ids")).order_by(reports.c.at, reports.c.id)
+    latest = select(reports.c.id, reports.c.story).where(dialect.is_in(reports.c.story, "ids"))
+    of_stories = select(reports).where(dialect.is_in(reports.c.id, "ids"))
     split = select(story_links.c.story, story_links.c.other).where(
         dialect.is_in(story_links.c.story, "ids"), story_links.c.apart
     )
-    known: dict[str, list[Report]] = {}
-    for row in connection.execute(of_stories, bound):
-        known.setdefault(row.story, []).append(mappers.report(row))
+    # The chosen ones alone are read: an event that goes on for days has hundreds, with a page of traits each.
+    came: dict[str, list[str]] = {}
+    for name, story in connection.execute(latest.order_by(reports.c.at, reports.c.id), bound):
+        came.setdefault(story, []).append(name)
+    chosen = {story: chosen_ids(story, ids, most) for story, ids in came.items()}
+    asked = dialect.list_param(sorted(name for names in chosen.values() for name in names))
+    found = {row.id: mappers.report(row) for row in connection.execute(of_stories, {"ids": asked})} if came else {}
+    known = {story: tuple(found[name] for name in names) for story, names in chosen.items()}
     apart: dict[str, set[str]] = {}
     for story, other in connection.execute(split, bound):
         apart.setdefault(story, set()).add(other)
     return tuple(
-        mappers.story(row, chosen_reports(row.id, known.get(row.id, []), most), frozenset(apart.get(row.id, ())))
+        mappers.story(row, known.get(row.id, ()), frozenset(apart.get(row.id, ())))
         for row in connection.execute(query, bound)
     )
 

@@ -32,10 +32,14 @@ def united(questions: Iterable[RoutingQuery]) -> RoutingQuery:
 
 def chosen_reports(story: str, known: Sequence[Report], most: int | None) -> tuple[Report, ...]:
     """Return the first report of a story and the latest, `most` in all (None: every one)."""
-    ordered = sorted(known, key=lambda report: report.id != story)
-    if most is None or len(ordered) <= most:
-        return tuple(ordered)
-    return (ordered[0], *ordered[1 - most :])
+    by_id = {report.id: report for report in known}
+    return tuple(by_id[name] for name in chosen_ids(story, [*by_id], most))
+
+
+def chosen_ids(story: str, ids: Sequence[str], most: int | None) -> Sequence[str]:
+    """Return which of a story's reports those are; `ids` are in the order in which they came."""
+    ordered = sorted(ids, key=lambda name: name != story)
+    return ordered if most is None or len(ordered) <= most else [ordered[0], *ordered[1 - most :]]
 
 
 class Batch:
