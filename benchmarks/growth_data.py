@@ -22,6 +22,7 @@ from aggregator.core.rules import index_text
 from aggregator.core.settings import Stories
 from aggregator.store import mappers
 from aggregator.store.column_types import Blob, JsonList, micros
+from aggregator.store.counts import add_up
 from benchmarks.archive import WORDS, feed_id
 
 STEP = 6_307_200  # microseconds between entries: 10⁷ of them in 730 days
@@ -170,6 +171,7 @@ def grow(url: str, size: Growth) -> None:
                 connection.commit()
         connection.execute(text(POLLED), {"now": micros(size.now)})
         if kind == "postgresql":
+            add_up(connection)  # as the first upkeep does
             connection.execute(text("SELECT setval(pg_get_serial_sequence('entries', 'id'), max(id)) FROM entries"))
         connection.commit()
     engine.dispose()
