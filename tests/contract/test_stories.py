@@ -10,6 +10,7 @@ from aggregator.core.findings import findings
 from aggregator.core.model import Backlog, HitState, JoinKind, RoutingQuery, RoutingResult, Status, Story
 from aggregator.core.stories import fingerprint
 from aggregator.pipeline.edit_stories import join_stories, split_hit
+from aggregator.pipeline.maintain import Maintainer
 from aggregator.pipeline.old_stories import described
 from aggregator.pipeline.vocabulary import NAME
 from tests.support.arrivals import AGENCY, OTHER, SITE, THIRD, Arrivals
@@ -76,6 +77,28 @@ async def test_two_undone_folds_make_a_rule_send_updates(store: AnyStore) -> Non
     found = findings(Status(version="", now_at=arrivals.clock.at, backlog=Backlog(unfolding=backlog.unfolding)))
     assert [(one.kind, "two folds of rule s400 were undone" in one.what) for one in found] == [("unfolding", True)]
     assert (await store.catalog.backlog(NOW + 32 * DAY)).unfolding == ()
+
+
+async def test_mondays_heartbeat_accounts_for_a_weeks_folds(store: AnyStore) -> None:
+    """How many, of how many events, and each with its reason; a fold that was undone is none; Tuesday says nothing."""
+    arrivals = Arrivals(store)
+    await arrivals.begin()
+    await arrivals.poll("agency", AGENCY)
+    await arrivals.poll("site", SITE, hours=1)
+    (undone,) = await arrivals.poll("third", THIRD, hours=2)
+    await split_hit(arrivals.context, store.catalog, undone.id, by="me")
+    maintainer = Maintainer(arrivals.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
+    bodies = []
+    for days in (1, 2):  # NOW is a Sunday
+        arrivals.clock.at = NOW + days * DAY
+        await maintainer.heartbeat("UTC")
+        notices = [one.notice for one in await store.catalog.deliveries(limit=0) if one.created_at == arrivals.clock.at]
+        bodies.append("".join(notice.body for notice in notices if notice))
+    assert "Retellings folded within a week: 1 of 1 event" in bodies[0]
+    assert f"- {SITE[0]} (site): same event as “{AGENCY[0]}” (agency" in bodies[0]
+    assert "1.0 h apart" in bodies[0]
+    assert "Feeds:" in bodies[1]
+    assert "folded" not in bodies[1]
 
 
 async def test_stories_of_before_events_take_retellings(store: AnyStore) -> None:
