@@ -1,17 +1,24 @@
 """Figures of feeds, rules and the outbox are kept as rows change: no table is read to count it."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, case, event, func, literal, select
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, case, event, func, literal, make_url, select, text
 
 from aggregator.core.model import DeliveryState, HitState, Undo
 from aggregator.store import Store, open_store
 from aggregator.store.counts import TOTAL, add_up
+from aggregator.store.engine import make_engine
+from aggregator.store.location import DatabaseLocation
+from aggregator.store.mappers import delivery_values
+from aggregator.store.migrate import upgrade
 from aggregator.store.schema import counts, deliveries, entries, hits
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import DAY, NOW, delivery, entry, hit, stored
@@ -19,6 +26,8 @@ from tests.support.records import DAY, NOW, delivery, entry, hit, stored
 __all__ = ["postgres"]
 
 pytestmark = pytest.mark.anyio
+
+WAITING = text("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'deliveries'::regclass)")
 
 Counted = dict[tuple[str, str, str], int]
 
@@ -121,3 +130,24 @@ async def test_no_page_counts_a_table(tmp_path: Path) -> None:
         await store.catalog.rules(NOW)
     counting = [one for one in asked if "count(" in one and "FROM feeds" not in one]
     assert [one for one in counting if "dated_at >=" not in one] == []  # of the last 30 days, from an index
+
+
+@pytest.mark.postgres
+def test_what_is_written_during_the_upgrade_is_counted(postgres: PostgresServer) -> None:
+    """A node of the release before goes on; what it has written, and not committed, is not passed over."""
+    place = DatabaseLocation(make_url(postgres.create()))
+    engine = make_engine(place, writing=True)
+    config = Config()
+    config.set_main_option("script_location", "aggregator:store/migrations")
+    with engine.begin() as old:
+        config.attributes["connection"] = old
+        command.upgrade(config, "0025")
+    with ThreadPoolExecutor(1) as threads, engine.connect() as writer, engine.connect() as watcher:
+        writer.execute(deliveries.insert(), delivery_values(delivery("d1")))
+        upgrading = threads.submit(upgrade, place, make_dirs=False)
+        while not upgrading.done() and not watcher.execute(WAITING).scalar_one():
+            watcher.rollback()
+        writer.commit()
+        upgrading.result()
+        assert read(watcher) == ({("deliveries", "pending", ""): 1},) * 2
+    engine.dispose()
