@@ -215,11 +215,11 @@ class AppBackend(ConfigEditing):
 
     # --- feeds -----------------------------------------------------------------------------------
 
-    async def split_hit(self, hit_id: str) -> StoryChange:
-        return await split_hit(self.app.context, self.catalog, hit_id, by="page")
+    async def split_hit(self, hit_id: str, *, wait_s: float = 0.0, undo: Undo | None = None) -> StoryChange:
+        return await split_hit(self.app.context, self.catalog, hit_id, by="page", wait_s=wait_s, undo=undo)
 
-    async def join_stories(self, story_id: str, other_id: str) -> StoryChange:
-        return await join_stories(self.app.context, self.catalog, story_id, other_id, by="page")
+    async def join_stories(self, story_id: str, other_id: str, *, undo: Undo | None = None) -> StoryChange:
+        return await join_stories(self.app.context, self.catalog, story_id, other_id, by="page", undo=undo)
 
     async def discover(self, url: str, keys: Keys | None = None) -> Discovery:
         """Find what can be watched at `url`, as pasted.

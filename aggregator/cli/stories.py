@@ -1,6 +1,7 @@
 """`aggregator stories`: events with their reports, and what a person corrects about them."""
 
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago
-from aggregator.core.model import HitDetail, Note, Period
-from aggregator.core.schemas import actions, note_json, story_change_json, story_json, story_summary_json
+from aggregator.core.model import HitDetail, Json, Note, Period, Undo
+from aggregator.core.results import StoryChange
+from aggregator.core.schemas import actions, note_json, story_json, story_summary_json
 from aggregator.core.titles import hit_outcome, reasons, with_titles
 from aggregator.core.values import period
 from aggregator.pipeline.triage import MAX_LABEL_CHARS, MAX_NOTE_CHARS, labels_of, new_undo
@@ -104,6 +106,11 @@ def _show(detail: HitDetail, now: datetime) -> None:
         echo(f"  {line}")
 
 
+def _changed(change: StoryChange, undo: Undo) -> Json:
+    fields = {**asdict(change), "undo": undo.id}
+    return schemas.as_json(actions.StoriesChanged, fields)
+
+
 @stories.command()
 @argument("hit_id", "hit", metavar="HIT")
 @config_option
@@ -117,12 +124,14 @@ def split(as_json: bool, hit_id: str) -> None:
     async def work(app: "Application") -> None:
         from aggregator.pipeline.edit_stories import split_hit
 
-        change = await split_hit(app.context, app.store.catalog, hit_id, by="command line")
+        undo = new_undo("split", app.clock.now())
+        change = await split_hit(app.context, app.store.catalog, hit_id, by="command line", undo=undo)
         if as_json:
-            emit(story_change_json(change))
+            emit(_changed(change, undo))
         else:
             alerts = f", {plural(change.queued, 'alert')} queued" if change.queued else ""
             echo(f"{plural(change.hits, 'hit')} moved from {change.story} to the new story {change.other}{alerts}")
+            say_undo(undo)
 
     with_app(work)
 
@@ -138,11 +147,13 @@ def join(as_json: bool, story_id: str, other_id: str) -> None:
     async def work(app: "Application") -> None:
         from aggregator.pipeline.edit_stories import join_stories
 
-        change = await join_stories(app.context, app.store.catalog, story_id, other_id, by="command line")
+        undo = new_undo("joined", app.clock.now())
+        change = await join_stories(app.context, app.store.catalog, story_id, other_id, by="command line", undo=undo)
         if as_json:
-            emit(story_change_json(change))
+            emit(_changed(change, undo))
         else:
             echo(f"{plural(change.hits, 'hit')} of {change.other} moved to {change.story}")
+            say_undo(undo)
 
     with_app(work)
 

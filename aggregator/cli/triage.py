@@ -36,8 +36,8 @@ Examples:
 def undo(as_json: bool, undo_id: str) -> None:
     """Take back what a command, a page or the API changed, by the id that it was answered with.
 
-    That is: marks, labels, notes, views, silences, pauses, acknowledgements, cancellations, a digest that has not left
-    yet, and edits of feeds and rules.
+    That is: marks, labels, notes, views, silences, pauses, acknowledgements, cancellations, joined stories, split ones
+    and digests whose alert has not left yet, and edits of feeds and rules.
     """
 
     async def work(backend: "AppBackend") -> None:

@@ -204,14 +204,14 @@ class Backend(Protocol):
         """Accept a hub's push; `read` returns the body, of `size_bytes` as it says. Raises StoreError, Busy."""
         ...
 
-    async def split_hit(self, hit_id: str) -> StoryChange:
-        """Take a hit's entry, with its copies, out of its story; it is alerted now if it was folded.
+    async def split_hit(self, hit_id: str, *, wait_s: float = 0.0, undo: Undo | None = None) -> StoryChange:
+        """Take a hit's entry, with its copies, out of its story; it is alerted after `wait_s` if it was folded.
 
         Raises NotFound; Conflict if it is the whole of its story or has none.
         """
         ...
 
-    async def join_stories(self, story_id: str, other_id: str) -> StoryChange:
+    async def join_stories(self, story_id: str, other_id: str, *, undo: Undo | None = None) -> StoryChange:
         """Put everything of another story into one. Raises NotFound; Conflict if they are one already."""
         ...
 

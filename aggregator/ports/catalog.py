@@ -212,7 +212,7 @@ class Catalog(Protocol):
         """
         ...
 
-    async def edit_stories(self, edit: StoryEdit) -> None:
+    async def edit_stories(self, edit: StoryEdit, *, undo: Undo | None = None) -> None:
         """Write a person's change of stories, whole or not at all."""
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, literal, or_, select, update
 
 from aggregator.core.events import MAX_REPORTS
 from aggregator.core.model import (
@@ -36,6 +36,7 @@ from aggregator.store.schema import (
     story_links,
     undelivered,
 )
+from aggregator.store.undo import Watched
 
 Keys = dict[str, dict[str, datetime]]
 REASON = update(hits).where(hits.c.id == bindparam("hit_id"))
@@ -230,6 +231,17 @@ def write_reasons(connection: Connection, reasons: Sequence[tuple[str, Because]]
     """Write again why stored hits belong to their stories."""
     for hit, because in reasons:
         connection.execute(REASON.values(because=mappers.because_list(because)), {"hit_id": hit})
+
+
+def of_stories(*names: str) -> Watched:
+    """Return the rows that a person's change of these stories may change; stories first: the others refer to them."""
+    tables = (hits, deliveries, silences, reports, notes, undelivered, labels)
+    of_links = or_(story_links.c.story.in_(names), story_links.c.other.in_(names))
+    return [
+        (stories, stories.c.id.in_(names)),
+        *((table, table.c.story.in_(names)) for table in tables),
+        (story_links, of_links),
+    ]
 
 
 def merge_stories(connection: Connection, dialect: Dialect, merged: StoryMerge) -> None:

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, s
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import Undo
 from aggregator.store.column_types import Instant
-from aggregator.store.schema import deliveries, metadata, undo_log
+from aggregator.store.dialect import ROUTING_LOCK, Dialect
+from aggregator.store.schema import deliveries, metadata, stories, undo_log
 
 Watched = Sequence[tuple[Table, ColumnElement[bool]]]
 Key = tuple[Any, ...]
@@ -52,7 +53,7 @@ def undoable(connection: Connection, undo: Undo | None, watched: Watched) -> Ite
             connection.execute(insert(undo_log).values(values))
 
 
-def take_back(connection: Connection, undo_id: str, now: datetime) -> Undo:
+def take_back(connection: Connection, dialect: Dialect, undo_id: str, now: datetime) -> Undo:
     """Put back what a change changed, in rows that nobody changed since.
 
     An alert that the change made must still wait as it did: one that has left takes nothing back, or what it reported
@@ -63,6 +64,8 @@ def take_back(connection: Connection, undo_id: str, now: datetime) -> Undo:
         raise NotFound("change", undo_id, why="it was made too long ago, or never")
     if row.undone_at is not None:
         raise Conflict("this was undone already")
+    if any(name == stories.name for name, *_ in row.rows):
+        dialect.advisory_lock(connection, ROUTING_LOCK)  # routing reads what becomes of stories
     for name, key, was, now_there in row.rows:
         if name == deliveries.name and was is None and not _is_as_left(connection, deliveries, key, now_there):
             raise Conflict("it cannot be taken back: the alert has left, or is being sent")

@@ -39,6 +39,9 @@ def local_now(backend: Backend) -> datetime:
     return backend.current().config.settings.local(backend.clock.now())
 
 
+UNDO_S = 8.0  # so long an alert that somebody made on a page waits, so that it can be taken back
+
+
 def new_undo(backend: Backend, kind: str) -> Undo:
     """Return what an action records itself under, so that it can be taken back: an id that nobody guesses."""
     return make_undo(kind, backend.clock.now())

@@ -6,8 +6,9 @@ from itertools import permutations
 import pytest
 
 from aggregator.core.delivery import delivery_id
+from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.findings import findings
-from aggregator.core.model import Backlog, HitState, JoinKind, RoutingQuery, RoutingResult, Status, Story
+from aggregator.core.model import Backlog, HitState, JoinKind, RoutingQuery, RoutingResult, Status, Story, Undo
 from aggregator.core.stories import fingerprint
 from aggregator.pipeline.edit_stories import join_stories, split_hit
 from aggregator.pipeline.maintain import Maintainer
@@ -150,3 +151,43 @@ async def of_before(store: AnyStore, text: tuple[str, str], at: datetime) -> str
     alerted = hit(f"h-{name}", made.key, rule="s400", feed="agency", story=name, state=HitState.ALERTED, created_at=at)
     await stored(store, made, routed=making(told, hits=(alerted,)))
     return name
+
+
+async def test_a_split_and_a_join_are_undone(store: AnyStore) -> None:
+    """What was is there again, and what comes later goes by it; once the alert of a split has left, it stays."""
+    arrivals = Arrivals(store)
+    await arrivals.begin()
+    (first,) = await arrivals.poll("agency", AGENCY)
+    (folded,) = await arrivals.poll("site", SITE, hours=1)
+    catalog, context = store.catalog, arrivals.context
+
+    async def seen() -> object:
+        stories = await catalog.stories()
+        rows = [(await catalog.story(one.id))[0] for one in stories]
+        hits = sorted((one.hit.id, one.hit.story, one.hit.state, one.hit.reason) for one in await arrivals.hits())
+        return stories, rows, hits, {one.id for one in await catalog.deliveries(limit=0)}
+
+    before = await seen()
+    change = await split_hit(
+        context, catalog, folded.id, by="me", wait_s=8, undo=Undo(id="s1", kind="split", made_at=NOW)
+    )
+    (made,) = [one for one in await catalog.deliveries(limit=0) if one.hits == (folded.id,)]
+    assert made.due_at == arrivals.clock.at + timedelta(seconds=8)
+    await catalog.undo("s1", NOW)
+    assert await seen() == before
+    with pytest.raises(NotFound):
+        await catalog.story(change.other)
+    with pytest.raises(Conflict, match="undone already"):
+        await catalog.undo("s1", NOW)
+
+    change = await split_hit(context, catalog, folded.id, by="me")
+    apart = await seen()
+    await join_stories(
+        context, catalog, change.story, change.other, by="me", undo=Undo(id="j1", kind="joined", made_at=NOW)
+    )
+    assert await seen() != apart
+    await catalog.undo("j1", NOW)
+    assert await seen() == apart
+    (third,) = await arrivals.poll("third", (SITE[0], f"{SITE[1]} Read on."), hours=1.5)
+    assert (third.state, third.story) == (HitState.COLLAPSED, change.other)
+    assert first.story == change.story

@@ -420,13 +420,13 @@ class MemoryBackend:
         )
         return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
 
-    async def split_hit(self, hit_id: str) -> StoryChange:
+    async def split_hit(self, hit_id: str, *, wait_s: float = 0.0, undo: Undo | None = None) -> StoryChange:
         detail = await self.catalog.hit(hit_id)
         if detail.hit.story is None:
             raise Conflict(f"hit {hit_id} has no story")
         return StoryChange(story=detail.hit.story, other=f"{hit_id}-apart", hits=1, queued=1)
 
-    async def join_stories(self, story_id: str, other_id: str) -> StoryChange:
+    async def join_stories(self, story_id: str, other_id: str, *, undo: Undo | None = None) -> StoryChange:
         (one, _), (other, details) = await self.catalog.story(story_id), await self.catalog.story(other_id)
         return StoryChange(story=one.id, other=other.id, hits=len(details))
 

@@ -144,7 +144,7 @@ class Tables:
     stories: dict[str, Story] = field(default_factory=dict)
     story_keys: dict[str, dict[str, datetime]] = field(default_factory=dict)
     reports: dict[str, tuple[str, Report]] = field(default_factory=dict)
-    apart: set[tuple[str, str]] = field(default_factory=set)
+    apart: dict[tuple[str, str], bool] = field(default_factory=dict)
     story_edits: list[StoryEdit] = field(default_factory=list)
     learned: dict[str, bytes] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Tables:
         self.silences |= {n: replace(row, story=into) for n, row in self.silences.items() if row.story == gone}
         self.undelivered = {u._replace(story=into) if u.story == gone else u for u in self.undelivered}
         renamed = {(into if a == gone else a, into if b == gone else b) for a, b in self.apart}
-        self.apart = {(a, b) for a, b in renamed if a != b}
+        self.apart = {(a, b): True for a, b in renamed if a != b}
 
     def write_stories(self, routed: RoutingResult | StoryEdit) -> None:
         """Stories that were made, grew, or became one, with their reports and keys."""
@@ -1004,7 +1004,11 @@ class MemoryCatalog(MemoryTriage):
         ]
         return _first(chosen, limit)
 
-    async def edit_stories(self, edit: StoryEdit) -> None:
+    async def edit_stories(self, edit: StoryEdit, *, undo: Undo | None = None) -> None:
+        with undoable(self._tables, undo):
+            self._edit_stories(edit)
+
+    def _edit_stories(self, edit: StoryEdit) -> None:
         tables = self._tables
         tables.write_stories(edit)
         tables.story_edits.append(edit)
@@ -1015,8 +1019,10 @@ class MemoryCatalog(MemoryTriage):
             )
         for delivery in edit.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
-        both = {(edit.link.story, edit.link.other), (edit.link.other, edit.link.story)}
-        tables.apart = tables.apart | both if edit.link.apart else tables.apart - both
+        for pair in ((edit.link.story, edit.link.other), (edit.link.other, edit.link.story)):
+            tables.apart.pop(pair, None)
+            if edit.link.apart:
+                tables.apart[pair] = True
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})

@@ -14,7 +14,10 @@ from aggregator.core.model import Facets, HitDetail, HitFilter, Note, Undo, View
 if TYPE_CHECKING:
     from tests.support.memory_store import Tables
 
-WATCHED = ("hits", "silences", "deliveries", "stories", "feeds", "feed_links", "labels", "notes", "views")
+WATCHED = (
+    *("hits", "silences", "deliveries", "stories", "story_keys", "reports", "apart"),
+    *("feeds", "feed_links", "labels", "notes", "views"),
+)
 Images = dict[str, dict[Any, tuple[Any, Any]]]
 
 

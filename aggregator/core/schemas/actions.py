@@ -1,6 +1,6 @@
 """What commands that act print with `--json`: what was done, in one document each (docs/api.md)."""
 
-from aggregator.core.schemas.models import At, Finding, Schema, Text
+from aggregator.core.schemas.models import At, Finding, Schema, StoryChange, Text
 
 
 class FilesWritten(Schema):
@@ -36,6 +36,12 @@ class HitMarked(Schema):
     id: Text
     mark: Text | None
     undo: Text | None
+
+
+class StoriesChanged(StoryChange):
+    """`stories split` and `stories join`; the undo of a split is refused once its alert has left."""
+
+    undo: Text
 
 
 class StoryLabels(Schema):

@@ -39,6 +39,7 @@ from aggregator.core.model import (
     Story,
     StoryEdit,
     StorySummary,
+    Undo,
 )
 from aggregator.store.column_types import Instant
 from aggregator.store.counts import count_hits
@@ -47,7 +48,8 @@ from aggregator.store.hit_details import HIT_DETAILS, details_of, stories_by_id,
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
 from aggregator.store.routing import write_deliveries
 from aggregator.store.schema import entries, hits, labels, stories
-from aggregator.store.stories import edit_stories, load_stories
+from aggregator.store.stories import edit_stories, load_stories, of_stories
+from aggregator.store.undo import undoable
 
 TIMES = {"published": "dated_at", "recorded": "created_at"}
 TREATED = select(
@@ -171,11 +173,12 @@ class HitQueries(QueryBase):
 
         return await self._reader.read(read)
 
-    async def edit_stories(self, edit: StoryEdit) -> None:
+    async def edit_stories(self, edit: StoryEdit, *, undo: Undo | None = None) -> None:
         def write(connection: Connection) -> None:
             self._dialect.advisory_lock(connection, ROUTING_LOCK)
-            edit_stories(connection, self._dialect, edit)
-            write_deliveries(connection, self._dialect, edit.deliveries)
+            with undoable(connection, undo, of_stories(edit.link.story, edit.link.other)):
+                edit_stories(connection, self._dialect, edit)
+                write_deliveries(connection, self._dialect, edit.deliveries)
 
         await self._routing.execute(write)  # polls of this process do not wait with it
 

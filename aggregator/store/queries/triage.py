@@ -38,7 +38,7 @@ class TriageQueries(QueryBase):
         return await self._writer.execute(apply)
 
     async def undo(self, undo_id: str, now: datetime) -> Undo:
-        return await self._writer.execute(lambda connection: take_back(connection, undo_id, now))
+        return await self._routing.execute(lambda connection: take_back(connection, self._dialect, undo_id, now))
 
     async def labels(self, story_ids: Sequence[str] | None = None) -> Mapping[str, tuple[str, ...]]:
         query = select(labels).order_by(labels.c.story, labels.c.label)

@@ -186,7 +186,9 @@ async def list_stories(request: Request, backend: BackendDep, asked: Annotated[S
 @router.post("/hits/{hit_id}/split", response_model=models.StoryChange)
 async def split_hit(backend: BackendDep, hit_id: HitId) -> Response:
     """Take a hit's entry, with its copies, out of its story; it is alerted at once if it was folded."""
-    return JSONResponse(story_change_json(await backend.split_hit(hit_id)))
+    undo = new_undo(backend, "split")
+    change = await backend.split_hit(hit_id, undo=undo)
+    return JSONResponse(story_change_json(change), headers=undo_header(undo))
 
 
 @router.post("/stories/{story_id}/join", response_model=models.StoryChange)
@@ -194,7 +196,9 @@ async def join_stories(
     backend: BackendDep, story_id: Annotated[str, Path(max_length=200)], sent: bodies.JoinStories
 ) -> Response:
     """Put everything of the other story into this one."""
-    return JSONResponse(story_change_json(await backend.join_stories(story_id, sent.other)))
+    undo = new_undo(backend, "joined")
+    change = await backend.join_stories(story_id, sent.other, undo=undo)
+    return JSONResponse(story_change_json(change), headers=undo_header(undo))
 
 
 @router.get("/stories/{story_id}", response_model=models.Story)

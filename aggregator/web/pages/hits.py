@@ -14,7 +14,14 @@ from aggregator.core.model import HitDetail, HitFilter, is_to_do
 from aggregator.core.settings import Config, Feed, RuleConfig
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
-from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post, new_undo, redirect_after_post
+from aggregator.web.dependencies import (
+    UNDO_S,
+    BackendDep,
+    TemplatesDep,
+    answer_after_post,
+    new_undo,
+    redirect_after_post,
+)
 from aggregator.web.origins import safe_next
 from aggregator.web.pages.display import remember
 from aggregator.web.pages.start import first_steps, guide, is_due
@@ -31,7 +38,6 @@ LOOKED_COOKIE = "aggregator_looked"
 LOOK_S, LOOKED_KEPT_S = 30 * 60, 90 * 86400
 MAX_DIGITS = 11
 HIDDEN = "baseline"  # the cookie of a reader who hid the offer of a digest
-UNDO_S = 8.0  # so long a digest waits that the page can take back
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.highlight import WORDS_COMPARED, Run, differences, field_runs, similarity_percent
 from aggregator.core.model import Entry, HitDetail
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import UNDO_S, BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.pages.hits import services
 
 router = APIRouter()
@@ -126,8 +126,9 @@ async def show(request: Request, backend: BackendDep, templates: TemplatesDep, s
 @router.post("/hits/{hit_id}/split")
 async def split(backend: BackendDep, hit_id: str) -> Response:
     """Take a hit's entry out of its story; it becomes a story of its own, and alerts if it was folded."""
-    change = await backend.split_hit(hit_id)
-    return redirect_after_post(f"/stories/{quote(change.story, safe='')}", "split")
+    undo = new_undo(backend, "split")
+    change = await backend.split_hit(hit_id, wait_s=UNDO_S, undo=undo)
+    return redirect_after_post(f"/stories/{quote(change.story, safe='')}", "split", undo=undo.id)
 
 
 class JoinForm(BaseModel):
@@ -142,5 +143,6 @@ class JoinForm(BaseModel):
 async def join(backend: BackendDep, story_id: str, sent: Annotated[JoinForm, Form()]) -> Response:
     """Join another story to this one."""
     other = unquote(sent.other.strip().rstrip("/").rpartition("/")[2])
-    change = await backend.join_stories(story_id, other)
-    return redirect_after_post(f"/stories/{quote(change.story, safe='')}", "joined")
+    undo = new_undo(backend, "joined")
+    change = await backend.join_stories(story_id, other, undo=undo)
+    return redirect_after_post(f"/stories/{quote(change.story, safe='')}", "joined", undo=undo.id)
