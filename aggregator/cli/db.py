@@ -72,7 +72,8 @@ def backup(as_json: bool, file: Path) -> None:
     """Write a consistent copy to FILE, which must not exist. The service may keep running."""
 
     async def work(app: "Application") -> None:
-        written = await app.store.maintenance.backup(str(file))
+        with progress("copying", counted=False):
+            written = await app.store.maintenance.backup(str(file))
         if as_json:
             emit(schemas.as_json(actions.BackupWritten, {"file": str(file), "bytes": written}))
         else:
@@ -102,8 +103,9 @@ def restore(as_json: bool, file: Path) -> None:
         pids = ", ".join(str(process.pid) for process in alive)
         raise Conflict(f"the service is running (process {pids}); stop it before replacing its database")
     url = database_url(loaded.config)
-    kept = run(restore_store(url, str(file)))
-    done = run(upgrade_store(url))
+    with progress("restoring", counted=False):
+        kept = run(restore_store(url, str(file)))
+        done = run(upgrade_store(url))
     if as_json:
         fields = {"file": str(file), "revision": done.revision, "kept_file": str(kept) if kept else None}
         emit(schemas.as_json(actions.DatabaseRestored, fields))
@@ -164,7 +166,8 @@ def check(as_json: bool) -> None:
     """Check integrity; exit 1 if damaged."""
 
     async def work(app: "Application") -> None:
-        findings = await app.store.maintenance.check()
+        with progress("checking", counted=False):
+            findings = await app.store.maintenance.check()
         if as_json:
             emit(schemas.as_json(actions.DatabaseCheck, {"ok": not findings, "problems": list(findings)}))
         else:
@@ -185,7 +188,8 @@ def prune(as_json: bool) -> None:
     """Delete what is older than settings.retention; entries already seen stay known."""
 
     async def work(app: "Application") -> None:
-        removed, emptied = await app.maintainer().prune()
+        with progress("pruning", counted=False):
+            removed, emptied = await app.maintainer().prune()
         if as_json:
             emit(schemas.as_json(actions.DatabasePruned, {"removed": removed, "emptied": emptied}))
             return

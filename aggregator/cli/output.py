@@ -163,14 +163,18 @@ Step = Callable[..., None]
 
 
 @contextmanager
-def progress(description: str, total: float | None = None) -> Iterator[Step]:
-    """Show a progress bar on stderr; yields `step(count=1)`. If stderr is no terminal, nothing is drawn or loaded."""
+def progress(description: str, total: float | None = None, *, counted: bool = True) -> Iterator[Step]:
+    """Show a progress bar on stderr; yields `step(count=1)`. If stderr is no terminal, nothing is drawn or loaded.
+
+    `counted`: steps are counted; else the bar only shows that the work goes on, and for how long.
+    """
     if not _is_terminal(stderr=True):
         yield lambda _count=1: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    steps = (MofNCompleteColumn(),) if counted else ()
+    columns = (TextColumn("{task.description}"), BarColumn(), *steps, TimeElapsedColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
         yield lambda count=1: bar.advance(task, count)
