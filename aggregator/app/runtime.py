@@ -146,7 +146,7 @@ class Runtime:
         return Deliver(self.context, self.store.outbox, self.notifier)
 
     async def route_waiting(self) -> None:
-        """Route hits that wait: those that a cluster had left, before it was copied into one file."""
+        """Route hits that wait: on PostgreSQL all; else those of a cluster that was copied into one file."""
         if (await self.store.feeds.unrouted(self.context.now())).due:
             await self.router().run()
 

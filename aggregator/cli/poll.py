@@ -97,6 +97,7 @@ async def _pass(
     await runtime.route_waiting()
     counts = await runtime.deliver_due()
     if await runtime.read_articles():
+        await runtime.route_waiting()  # where hits are routed after their commit, those of articles too
         counts.add(await runtime.deliver_due())
     return counts
 

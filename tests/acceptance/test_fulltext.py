@@ -3,6 +3,9 @@
 import pytest
 
 from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]
 
 pytest.importorskip("trafilatura")
 
@@ -43,8 +46,14 @@ def test_the_service_reads_articles(publisher: Publisher, receiver: Receiver, se
     assert sorted(visited) == ["alpha/gone", "alpha/hidden", "alpha/open"]
 
 
-def test_one_pass_reads_articles(publisher: Publisher, receiver: Receiver, service: Service) -> None:
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_one_pass_reads_articles(
+    database: str, request: pytest.FixtureRequest, publisher: Publisher, receiver: Receiver, service: Service
+) -> None:
     """`aggregator poll` alerts on summaries first, then reads the articles, and alerts on those."""
+    if database == "postgresql":  # where hits are routed after their commit
+        server: PostgresServer = request.getfixturevalue("postgres")
+        service.environ["AGGREGATOR_DATABASE"] = server.create()
     prepare(publisher, receiver, service)
     publisher.special["alpha/hidden"] = (200, {"Content-Type": "text/html"}, page("S-400"))
     publisher.publish("alpha", "hidden", "A visit")
