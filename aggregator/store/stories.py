@@ -129,7 +129,8 @@ def load_stories(
     chosen = {story: chosen_ids(story, ids, most) for story, ids in came.items()}
     asked = dialect.list_param(sorted(name for names in chosen.values() for name in names))
     found = {row.id: mappers.report(row) for row in connection.execute(of_stories, {"ids": asked})} if came else {}
-    known = {story: tuple(found[name] for name in names) for story, names in chosen.items()}
+    # On PostgreSQL a report may be pruned between the two.
+    known = {story: tuple(found[name] for name in names if name in found) for story, names in chosen.items()}
     apart: dict[str, set[str]] = {}
     for story, other in connection.execute(split, bound):
         apart.setdefault(story, set()).add(other)
@@ -166,7 +167,7 @@ def find_undescribed(
     return tuple(
         UndescribedStory(known[name], found[number], tuple(of_entry[number]))
         for name, number in entry_of.items()
-        if name in known and number in found
+        if name in known and number in found and number in of_entry
     )
 
 

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import event
 
-from aggregator.core.errors import Conflict
+from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import (
     ConfigVersion,
+    Features,
     HostLimit,
     Node,
     PollResult,
+    Report,
     RoutingQuery,
     RoutingResult,
     StoredConfig,
@@ -28,7 +32,7 @@ from aggregator.store import Store, open_store
 from aggregator.store.dialect import ROUTING_LOCK
 from tests.support.engine import execute
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.records import NOW, delivery, entry, feed, hit, lease, making, polled, stored
+from tests.support.records import NOW, delivery, entry, feed, hit, lease, making, polled, stored, story
 
 __all__ = ["postgres"]
 
@@ -66,6 +70,28 @@ async def test_what_is_not_routed_waits_for_nobody(store: Store, url: str) -> No
         assert not edited.done()
         other.commit()
         await asyncio.wait_for(asyncio.gather(routed, edited), 10)
+
+
+@pytest.mark.parametrize(("table", "left"), [("reports", [()]), ("stories", [])])
+async def test_a_page_of_what_is_pruned_meanwhile(store: Store, url: str, table: str, left: list[object]) -> None:
+    """What another process prunes between two queries of a page is gone, and no fault of the page."""
+    one = story()
+    known = Report(id="s1", feed="a", title="T", at=NOW, fingerprint=one.fingerprint, features=Features(lang="en"))
+    await stored(store, entry(), routed=making(one, reports=((one.id, known),)))
+    times = 0
+
+    def prune(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal times
+        times += f"FROM {table} " in f"{statement} ".replace("\n", " ")
+        if times == 2:
+            execute(url, f"DELETE FROM {table}")
+
+    event.listen(store.feeds._reader._database._reading, "before_cursor_execute", prune)  # type: ignore[attr-defined]
+    found: list[object] = []
+    with suppress(NotFound):
+        found.append((await store.catalog.story("s1"))[0].reports)
+    assert found == left
+    assert times == 2
 
 
 async def test_a_push_locks_feeds_in_the_order_of_their_ids(store: Store, url: str) -> None:

@@ -139,8 +139,8 @@ class HitQueries(QueryBase):
                 if (wanted := story.joined) is None:
                     members = HitFilter(story=story.id)
                     query = HIT_DETAILS.where(*_conditions(members)).order_by(*_newest(members))
-                    (story,) = load_stories(connection, self._dialect, [story.id], None)
-                    return story, self._details(connection, query)
+                    for whole in load_stories(connection, self._dialect, [story.id], None):
+                        return whole, self._details(connection, query)
             raise NotFound("story", story_id)
 
         return await self._reader.read(read)
