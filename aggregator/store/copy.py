@@ -8,7 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, Text, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.types import TypeEngine
 
 from aggregator.core.errors import Conflict, StoreError
@@ -17,7 +31,7 @@ from aggregator.store.counts import add_up
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrate import upgrade
-from aggregator.store.schema import STORED, unrouted
+from aggregator.store.schema import STORED, counts, unrouted
 from aggregator.store.search_index import search_of
 
 BATCH = 1000
@@ -87,6 +101,7 @@ class _CopyRun:
         for table in tables:
             if self.here.execute(select(table).limit(1)).first():
                 raise StoreError(f"{self.target} is not empty: {table.name} has rows; specify an empty database")
+        self.here.execute(delete(counts))  # what was truncated is still counted
         copied = {table.name: self._table(table) for table in tables}
         copied[INDEX] = self._index()
         self.here.execute(update(unrouted).values(config=0))  # configurations stay behind, and numbers begin anew

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, case, event, func, literal, make_url,
 
 from aggregator.core.model import DeliveryState, HitState, Undo
 from aggregator.store import Store, open_store
+from aggregator.store.copy import copy_database
 from aggregator.store.counts import TOTAL, add_up
 from aggregator.store.engine import make_engine
 from aggregator.store.location import DatabaseLocation
@@ -109,6 +110,20 @@ async def test_upkeep_adds_up_what_was_counted(store: Store) -> None:
         lambda connection: connection.execute(select(counts.c.kind, counts.c.name, counts.c.n)).all()
     )
     assert [tuple(row) for row in rows] == [("entries", "a", 5)]
+
+
+async def test_a_copy_counts_anew(store: Store, url: str, tmp_path: Path) -> None:
+    """What a truncated table held is not counted with what is copied into it."""
+    await stored(store, entry("1"), entry("2"))
+    source, target = (DatabaseLocation(make_url(one)) for one in (url, f"sqlite:///{tmp_path / 'copy.db'}"))
+    upgrade(target, make_dirs=False)
+    engine = make_engine(target, writing=True)
+    with engine.begin() as connection:
+        connection.execute(counts.insert(), {"kind": "entries", "name": "a", "part": "", "n": 7})
+    copy_database(source, target, lambda _: None)
+    with engine.connect() as connection:
+        assert read(connection) == ({("entries", "a", ""): 2},) * 2
+    engine.dispose()
 
 
 async def test_no_page_counts_a_table(tmp_path: Path) -> None:
