@@ -25,7 +25,7 @@ from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.store.backup import back_up
 from aggregator.store.column_types import EPOCH, Instant, micros
-from aggregator.store.counts import add_up
+from aggregator.store.counts import add_up, false_counts
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
@@ -175,6 +175,10 @@ class SqlMaintenance:
         for table, condition, words in orphans:
             found = connection.execute(select(table.c.id).where(condition).order_by(table.c.id).limit(20)).scalars()
             wrong += [f"{table.name} {row}: {words}" for row in found]
+        for name, there, counted in false_counts(connection):
+            wrong.append(
+                f"{counted} {name} are counted, but there are {there}; a copy (`aggregator db copy`) counts anew"
+            )
         return wrong
 
     async def _check_index(self) -> list[str]:

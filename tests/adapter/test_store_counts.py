@@ -112,6 +112,19 @@ async def test_upkeep_adds_up_what_was_counted(store: Store) -> None:
     assert [tuple(row) for row in rows] == [("entries", "a", 5)]
 
 
+async def test_false_counts_are_found(store: Store) -> None:
+    """`db check` says where something was changed behind the triggers."""
+    await stored(store, entry("1"), hits=(hit("h1", "1"),))
+    await store.outbox.add([delivery("d1")])
+    assert await store.maintenance.check() == ()
+    await store.feeds._writer.execute(  # type: ignore[attr-defined]
+        lambda connection: connection.execute(counts.update().where(counts.c.kind == "entries").values(n=3))
+    )
+    assert [line.partition(";")[0] for line in await store.maintenance.check()] == [
+        "3 entries are counted, but there are 1"
+    ]
+
+
 async def test_a_copy_counts_anew(store: Store, url: str, tmp_path: Path) -> None:
     """What a truncated table held is not counted with what is copied into it."""
     await stored(store, entry("1"), entry("2"))
