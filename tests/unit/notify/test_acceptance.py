@@ -23,6 +23,12 @@ TAKEN = [
     ("nexmo", {"message-count": "1", "messages": [{"status": "0"}]}),
     ("mastodon", {"id": "1", "visibility": "private", "content": "error: failed"}),
     ("gotify", {"id": 1, "appid": 2, "message": "code 5"}),
+    ("one_of_tomorrow", {"error": {"code": 0, "message": "Success"}}),
+    ("one_of_tomorrow", {"error": "No error."}),
+    ("one_of_tomorrow", {"status": 1, "errorMessage": "x"}),
+    ("one_of_tomorrow", {"ok": True, "result": {"type": "error", "code": 7}}),
+    ("one_of_tomorrow", {"result": {"type": "error", "message": "of the text that was sent"}}),
+    ("one_of_tomorrow", [{"success": True}, {"success": False}]),
     ("json", {"code": 5, "error": "any 2xx accepts, as the documentation promises"}),
 ]
 REFUSED = [
@@ -43,6 +49,16 @@ REFUSED = [
     ("onebot", {"status": "failed", "retcode": 1200}, False, "1200"),
     ("one_of_tomorrow", {"errors": ["no such user"]}, True, "no such user"),
     ("one_of_tomorrow", {"errcode": "7"}, False, "7"),
+    ("one_of_tomorrow", {"Success": False, "Message": "bad token"}, True, "bad token"),
+    ("one_of_tomorrow", {"Code": 40001, "Message": "x"}, False, "40001 x"),
+    ("one_of_tomorrow", {"status": False, "reason": "token invalid"}, True, "token invalid"),
+    ("one_of_tomorrow", {"status": 403, "message": "Forbidden"}, True, "403 Forbidden"),
+    ("one_of_tomorrow", {"sent": "false", "message": "wait"}, False, "wait"),
+    ("one_of_tomorrow", {"state": "KO"}, False, "KO"),
+    ("one_of_tomorrow", {"result": {"code": 19001, "msg": "x"}}, False, "19001 x"),
+    ("one_of_tomorrow", {"meta": {"code": 401}}, False, "401"),
+    ("one_of_tomorrow", {"errorMessage": "bad key"}, True, "bad key"),
+    ("one_of_tomorrow", [{"error": "no such user"}, {"error": "no such user"}], True, "no such user"),
 ]  # fmt: skip
 
 
@@ -65,3 +81,15 @@ def test_refused(schema: str, said: object, final: bool, words: str) -> None:
 def test_what_is_no_document_says_nothing(body: bytes) -> None:
     """An empty, plain or broken answer leaves the status as the only word."""
     assert refusal("synology", body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'\xef\xbb\xbf{"errcode": 310000, "errmsg": "keywords"}', '{"errcode": 310000, "errmsg": "无效"}'.encode("gbk")],
+    ids=["byte order mark", "GBK"],
+)
+def test_refused_in_odd_bytes(body: bytes) -> None:
+    """A byte order mark, or words in another encoding than JSON's, hide no refusal."""
+    found = refusal("dingtalk", body)
+    assert found is not None
+    assert found.final
