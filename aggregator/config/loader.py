@@ -76,12 +76,14 @@ def load(
     sources, broken, digest = read(path, edited)
     errors = list(broken)
     roots: list[Node] = []
+    complete = not broken
     for source in sources:
         node, found = parse(source)
         errors.extend(found)
         if node is not None:
             roots.append(node)
-    complete = len(roots) == len(sources) and not broken
+        elif found:  # without an error, it holds comments only, and nothing of it is missing
+            complete = False
     root, found = merge(roots)
     errors.extend(found)
     if root is None:

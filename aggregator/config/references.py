@@ -104,17 +104,26 @@ def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
                 place.start, "this feed's certificates are not verified", "anyone on the network path could forge it"
             )
             yield replace(error, severity="warning")
-    if not value.get("feeds"):
-        error = root.source.error(root.start, "no feeds are configured", "add one with `aggregator feeds add URL`")
-        yield replace(error, severity="warning")
-    elif not value.get("rules"):
-        error = root.source.error(
-            root.start, "no rules are configured: nothing will alert", "write one into rules.yaml"
-        )
-        yield replace(error, severity="warning")
+    feeds, rules = value.get("feeds"), value.get("rules")
+    if not feeds:
+        idle = ("no feeds are configured", "add one with `aggregator feeds add URL`")
+    elif not rules:
+        idle = ("no rules are configured: nothing will alert", "write one into rules.yaml")
+    elif _all_off(feeds):
+        idle = ("every feed is disabled: nothing will be polled", "remove enabled: false")
+    elif _all_off(rules):
+        idle = ("every rule is disabled: nothing will alert", "remove enabled: false")
+    else:
+        return
+    yield replace(root.source.error(root.start, *idle), severity="warning")
 
 
 # --- pieces --------------------------------------------------------------------------------------
+
+
+def _all_off(rows: Any) -> bool:
+    """Tell whether every item of a section is disabled."""
+    return isinstance(rows, list) and all(isinstance(row, dict) and _is_off(row.get("enabled")) for row in rows)
 
 
 def _rows(root: MappingNode, value: dict[str, Any], section: str) -> list[tuple[Node, dict[str, Any]]]:

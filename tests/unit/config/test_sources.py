@@ -109,6 +109,32 @@ def test_feeds_without_a_rule_are_warned_of(tmp_path: Path) -> None:
     assert "no rules are configured" in warning
 
 
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"feeds": FEEDS, "rules": "# - {id: a, any: [S-400]}\n"}, "no rules are configured"),
+        ({"feeds": "# none yet\n", "rules": RULES}, "no feeds are configured"),
+        ({"feeds": FEEDS, "rules": "rules: [{id: a, any: [S-400], enabled: false}]\n"}, "every rule is disabled"),
+        ({"feeds": FEEDS.replace("}", ", enabled: false}"), "rules": RULES}, "every feed is disabled"),
+    ],
+)
+def test_what_is_commented_out_or_disabled_is_warned_of(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    """A section that is there, and does nothing, is as silent as one that is missing."""
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    (warning,) = said(tmp_path)
+    assert words in warning
+
+
+def test_a_file_of_comments_does_not_switch_the_checks_off(tmp_path: Path) -> None:
+    """Names are looked up all the same."""
+    (tmp_path / "later.yaml").write_text("# to come\n")
+    (tmp_path / "feeds.yaml").write_text(FEEDS)
+    (tmp_path / "rules.yaml").write_text("rules: [{id: a, any: [S-400], notify: [nowhere]}]\n")
+    (error,) = said(tmp_path)
+    assert "no channel named 'nowhere'" in error
+
+
 def test_the_digest_changes_with_what_the_files_name(tmp_path: Path) -> None:
     """A secret that is rotated, comes or goes is a change; a file of ours alone is compared for edits."""
     token, file = tmp_path / "token", tmp_path / "rules.yaml"
