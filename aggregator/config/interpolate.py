@@ -21,6 +21,8 @@ _MIN_LINE = 8  # of a secret with several lines: shorter ones ("}", "true") are 
 _BETWEEN, _ADDRESS = re.compile(r"[\s,;]+"), re.compile(r"@|\d{4}")  # mail addresses, telephone numbers
 _ALIKE = re.compile(r"\$\{(file:[^}]*|[A-Z_][A-Z0-9_]*)\}")  # a whole text that somebody meant to be replaced
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Cs"})
+_QUOTES = frozenset({"''", '""', "``", "“”", "‘’", "„“", "«»", "””", "’’"})
+_ASSIGNED = re.compile(r"(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=[^=]|(?:export\s+)[A-Za-z_]\w*=.")  # a line of .env
 _SEVERAL_LINES = ("-----BEGIN ", "{", "[")  # keys and JSON, which have several
 
 
@@ -141,8 +143,14 @@ def _flaw(value: str) -> _Flaw | None:
         return _Flaw("error", f"has {lines} lines", "a secret is one line; for a list, write one reference per item")
     if value != value.strip():
         return _Flaw("warning", "begins or ends with white space", "remove it, unless it is part of the secret")
-    if len(value) > 2 and value[0] == value[-1] and value[0] in "'\"`":
+    if len(value) > 2 and value[0] + value[-1] in _QUOTES:
         return _Flaw("warning", "is enclosed in quotes", "remove them, unless they are part of the secret")
+    if _ASSIGNED.match(value):
+        return _Flaw("warning", "begins like an assignment (NAME=…)", "write the value only, without its name")
+    if value.endswith(("\\n", "\\r")):
+        return _Flaw("warning", "ends with a spelt-out line break (\\n or \\r)", "remove it")
+    if any(sign.isspace() and not sign.isascii() for sign in value):
+        return _Flaw("warning", "contains a no-break space or the like", "type it again; it looks like a space")
     return None
 
 

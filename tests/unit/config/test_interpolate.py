@@ -102,6 +102,11 @@ FLAWS = [
     ("\xa0hunter2", "warning", "begins or ends with white space"),
     ('"hunter2"', "warning", "is enclosed in quotes"),
     ("'hunter2'", "warning", "is enclosed in quotes"),
+    ("“hunter2”", "warning", "is enclosed in quotes"),
+    ("SMTP_PASSWORD=hunter2", "warning", "begins like an assignment (NAME=…)"),
+    ("export token=hunter2", "warning", "begins like an assignment (NAME=…)"),
+    ("hunter2\\n", "warning", "ends with a spelt-out line break (\\n or \\r)"),
+    ("hunter\xa02", "warning", "contains a no-break space or the like"),
 ]
 
 
