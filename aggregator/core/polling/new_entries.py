@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aggregator.core.values import FirstPoll
 
 MIN_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
-SESSIONS = re.compile(r";?(?:\w*sess(?:ion)?_?(?:id)?|aspsessionid\w*|cfid|cftoken|zenid|oscsid)")
+SESSIONS = re.compile(r";?(?:\w*sess(?:ion)?_?(?:id)?|aspsessionid\w*|cfid|cftoken|zenid|oscsid)|/\(\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ MAX_PORT = 65_535
 
 _LABEL = re.compile(r"[A-Za-z0-9_\-\u00a1-\ud7ff\ue000-\U0010ffff]+")
 _PATH_PARAMETER = re.compile(r";([A-Za-z_][\w.-]*)=[^;/]*")
+_PATH_SESSION = re.compile(r"/\((?:[A-Za-z]\([\w-]+\))+\)(?=/|$)")  # ASP.NET without cookies: /(S(lit3py55t21z5v55))/
 _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 
@@ -131,10 +132,14 @@ def host_error(host: str) -> str | None:
 
 
 def parameters(url: str) -> tuple[str, ...]:
-    """Return the lower-case names of an address's parameters; those of its path with a semicolon (`;jsessionid`)."""
+    """Return the lower-case names of an address's parameters; those of its path with a semicolon (`;jsessionid`).
+
+    `/()` is a session in the path, `?` a query that is a single value without a name.
+    """
     path, _, query = url.partition("#")[0].partition("?")
-    names = [f";{found[1]}" for found in _PATH_PARAMETER.finditer(path)]
-    names += [part.partition("=")[0] for part in query.split("&") if "=" in part]
+    names = ["/()"] if _PATH_SESSION.search(path) else []
+    names += [f";{found[1]}" for found in _PATH_PARAMETER.finditer(path)]
+    names += [part.partition("=")[0] for part in query.split("&") if "=" in part] or (["?"] if query else [])
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
@@ -143,8 +148,11 @@ def without_parameters(url: str, names: Collection[str]) -> str:
     if not names:
         return canonical_url(url)
     path, _, query = url.partition("#")[0].partition("?")
+    if "/()" in names:
+        path = _PATH_SESSION.sub("", path)
     path = _PATH_PARAMETER.sub(lambda found: "" if f";{found[1].lower()}" in names else found[0], path)
-    kept = "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in names)
+    named = "=" in query or "?" not in names
+    kept = "&".join(part for part in query.split("&") if named and part.partition("=")[0].lower() not in names)
     return canonical_url(f"{path}?{kept}")
 
 

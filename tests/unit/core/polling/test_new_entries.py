@@ -301,6 +301,8 @@ def test_guids_of_a_site_that_moved_are_those_of_known_entries(moved: str) -> No
         "https://feeds.example/n?id={name}&a={poll}&b={poll}",
         "https://feeds.example/{name};jsessionid={poll}?x=1",
         "https://feeds.example/{name}?t={poll}",
+        "https://feeds.example/(S(lit{poll}py55))/{name}.aspx",
+        "https://feeds.example/{name}?f3a9{poll}",
     ],
 )
 @pytest.mark.parametrize("dated", [True, False])

@@ -79,3 +79,26 @@ def test_parameters_can_be_left_out() -> None:
     assert parameters(link) == (";jsessionid", ";x", "id", "phpsessid", "utm_source")
     assert without_parameters(link, {";jsessionid", "phpsessid"}) == "https://a.example/n;x=2/m?ID=7"
     assert without_parameters(link, ()) == canonical_url(link)
+
+
+@pytest.mark.parametrize(
+    ("link", "name", "left"),
+    [
+        ("https://a.example/(S(lit3py55t21z5v55))/n.aspx?id=7", "/()", "https://a.example/n.aspx?id=7"),
+        ("https://a.example/n/(X(1)S(lit3-y_5))", "/()", "https://a.example/n"),
+        ("https://a.example/n?f3a9c1d2", "?", "https://a.example/n"),
+    ],
+)
+def test_parameters_without_a_name_can_be_left_out(link: str, name: str, left: str) -> None:
+    """A session in the path, and a query that is one value."""
+    assert name in parameters(link)
+    assert without_parameters(link, {name}) == left
+    assert without_parameters(link, {"other"}) == canonical_url(link)
+
+
+@pytest.mark.parametrize(
+    "link", ["https://a.example/Mercury_(planet)/x", "https://a.example/(draft)/x", "https://a.example/n?"]
+)
+def test_brackets_of_a_title_are_no_parameter(link: str) -> None:
+    """Nor is a query without a sign."""
+    assert parameters(link) == ()
