@@ -157,19 +157,40 @@ def _lengths(paths: set[Path]) -> dict[Path, int]:
     return lengths
 
 
+def certain(entry: ParsedEntry, aliases: Sequence[str]) -> Sequence[str]:
+    """Return those of an entry's aliases that show it to be known.
+
+    Link and title of an undated entry are only a hint, which tells bad guids where most of a document has it: a
+    report that keeps both, under a guid and with a text of its own, is another one.
+    """
+    return aliases[:-1] if _is_hinted(entry) else aliases
+
+
 def _aliases(entry: ParsedEntry, path: Path, link: str, link_is_shared: bool) -> tuple[str, ...]:
-    """Return the aliases: link and date; link, title and text; title and date; never a title or shared link alone."""
-    _, _, date, title = path
+    """Return the aliases: link and date; link, title and text; title and date; never a title or shared link alone.
+
+    A text stands for the date of an undated entry. The hint of `certain` comes last.
+    """
+    title, date, sample = path[3], _stated_date(entry), _sample(entry)
     found: list[tuple[str, ...]] = []
     if link and not link_is_shared:
-        found.append(("link", link, date))
+        found.append(("link", link, date or sample))
     if link and title:  # a report that keeps page and headline is another one by its date and text
-        found.append(("both", link, title, _sample(entry)))
-        if not date:
-            found.append(("both", link, title))
-    if title and (detail := date or _sample(entry)):
+        found.append(("both", link, title, sample))
+    if title and (detail := date or sample):
         found.append(("title", title, detail))
+    if _is_hinted(entry):
+        found.append(("both", link, title))
     return tuple(_digest(parts, ALIAS_BYTES) for parts in found)
+
+
+def _is_hinted(entry: ParsedEntry) -> bool:
+    return bool(entry.link and entry.link.strip() and _title(entry) and _sample(entry) and not _stated_date(entry))
+
+
+def _stated_date(entry: ParsedEntry) -> str:
+    """Return the date of an entry, or else of its last change: with another guid, it is no edit."""
+    return _date(entry) or (entry.updated_at.isoformat() if entry.updated_at else "")
 
 
 def _sample(entry: ParsedEntry) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, Reason, StoredKey
 from aggregator.core.polling.identity import (
     EntryIdentity,
+    certain,
     content_hash,
     guid_is_repeated,
     identify,
@@ -185,7 +186,7 @@ def _new_or_changed(
 ) -> Entry | None:
     """Return the entry to store, with the reason `unseen` if nothing of it is known; None if it is stored already."""
     digest = content_hash(entry)
-    seen_before = not known_aliases.isdisjoint(aliases)
+    seen_before = not known_aliases.isdisjoint(certain(entry, aliases))
     version, reason = 1, Reason.ALIAS if seen_before else unseen
     if before := known.get(key):
         if same_text(before.content_hash, digest):

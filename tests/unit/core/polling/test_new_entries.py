@@ -283,6 +283,32 @@ def test_a_report_that_keeps_page_and_headline_is_news_each_day() -> None:
     assert reasons(feed.poll(copied)) == [Reason.ALIAS]
 
 
+@pytest.mark.parametrize("updated", [True, False])
+def test_a_report_without_a_date_of_publication_is_news_each_day(updated: bool) -> None:
+    """An Atom entry needs only the date of its last change, a simple feed has none at all."""
+    feed = Memory()
+    for day in range(4):
+        when = NOW + timedelta(days=day) if updated else None
+        report = entry(str(day), title="Daily", link="https://feeds.example/d", published_at=None, updated_at=when)
+        feed.poll(report)
+    assert feed.alerts == ["Daily"] * 3
+    assert reasons(feed.poll(replace(report, guid="copied"))) == [Reason.ALIAS]
+
+
+def test_bad_guids_of_undated_entries_are_learnt_although_their_texts_change() -> None:
+    """Most of a document has links and titles that are known."""
+    feed = Memory()
+    for number in range(4):
+        feed.poll(
+            *(
+                entry(name, guid=f"{name}{number}", published_at=None, summary=f"{number} comments on {name}")
+                for name in "abcd"
+            )
+        )
+    assert feed.state.distrust_guid
+    assert feed.alerts == []
+
+
 @pytest.mark.parametrize("moved", ["https://feeds.example/{}", "https://www.feeds.example/{}"])
 def test_guids_of_a_site_that_moved_are_those_of_known_entries(moved: str) -> None:
     """Nothing is stored again, and an edit is an edit of the entry that was there."""
