@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from itertools import islice, pairwise
+from operator import contains
 
 from aggregator.core.model import Span
 from aggregator.core.rules.atoms import Atom
@@ -16,7 +17,7 @@ from aggregator.core.rules.items import Spelling
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.rules.syntax_tree import Node
-from aggregator.core.text.fold import fold_cased
+from aggregator.core.text.fold import fold, fold_cased
 from aggregator.core.text.language import stem
 
 MAX_SPANS = 50  # of one match
@@ -98,9 +99,15 @@ class TermClause:
     def _inflected(self, context: MatchContext, field: str) -> Iterator[Positions]:
         model, done = self.atoms[0], set[int]()
         for lang in context.languages:
-            wanted, stemmed = stem(self.stems, lang), context.stemmed(field, lang)
+            # A stemmer may take füze for an inflected form, too, and leave it as the stem of füzeler.
+            wanted = [{found, fold(word)} for found, word in zip(stem(self.stems, lang), self.stems, strict=True)]
+            stemmed = context.stemmed(field, lang)
             for at in range(len(stemmed) - len(wanted) + 1):
-                if stemmed[at] == wanted[0] and at not in done and stemmed[at : at + len(wanted)] == wanted:
+                if (
+                    stemmed[at] in wanted[0]
+                    and at not in done
+                    and all(map(contains, wanted, stemmed[at : at + len(wanted)]))
+                ):
                     done.add(at)
                     inflected = _as_written(model, context, field, at)
                     if inflected.is_valid_at(context.reading(field), at):

@@ -212,6 +212,14 @@ def test_names_are_found_in_russian_and_ukrainian(latin: str, other: str) -> Non
     assert not matches(made(any=[latin]), title=other)
 
 
+@pytest.mark.parametrize("form", ["füze", "füzeler", "Füzeleri"])
+def test_a_word_that_looks_inflected_is_found_in_its_forms(form: str) -> None:
+    """Snowball's Turkish stemmer makes füz of füze, and füze of füzeler."""
+    rule = made(any=["rus füze"], stem=True)
+    assert matches(rule, title=f"Rus {form} dün Ankara'ya teslim edildi", lang="tr")
+    assert not matches(rule, title="Rus füzyon deneyi dün Ankara'da başladı", lang="tr")
+
+
 def test_stemming_and_transliteration_only_where_asked() -> None:
     """stem: and translit: widen a rule; without them nothing is guessed."""
     assert matches(made(any=["sanction"], stem=True), title="they sanctioned it", lang="en")
