@@ -17,89 +17,17 @@ COMMON_SHARE = 0.05  # of the stored entries
 FLOOD_SHARE = 0.2
 SAMPLE_MIN = 100  # entries below which nothing is said about shares of them
 TWIN_MIN = 3
-FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "with",
-        "from",
-        "and",
-        "or",
-        "but",
-        "not",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "it",
-        "its",
-        "this",
-        "that",
-        "he",
-        "she",
-        "they",
-        "we",
-        "you",
-        "i",
-        "der",
-        "die",
-        "das",
-        "ein",
-        "eine",
-        "und",
-        "oder",
-        "in",
-        "im",
-        "zu",
-        "von",
-        "mit",
-        "ist",
-        "le",
-        "la",
-        "les",
-        "un",
-        "une",
-        "des",
-        "du",
-        "de",
-        "et",
-        "ou",
-        "est",
-        "en",
-        "el",
-        "los",
-        "las",
-        "y",
-        "o",
-        "il",
-        "lo",
-        "gli",
-        "e",
-        "è",
-        "di",
-        "da",
-        "en",
-        "ei",
-        "et",
-        "og",
-        "eller",
-        "i",
-        "på",
-        "til",
-        "av",
-        "er",
-    ]
-)
+# Of Germanic and Romance languages, Polish, Turkish, Russian, Ukrainian, Greek, Arabic, Persian, Hebrew, Hindi, Chinese
+# and Japanese.
+_FUNCTION_WORDS = """
+a an the of to in on at by for with from and or but not as is are was were be it its this that he she they we you i
+der die das ein eine und oder in im zu von mit ist le la les un une des du de et ou est en el los las y o il lo gli
+e è di da ei og eller i på til av er att och som för que por para do em não na nie się że jest ve bir için ile
+и в на с не что по из к у за о от й та що з до є і και το του της στο ο η με για
+في من على إلى عن أن و التي الذي به از که را את של על לא זה के का की में है को और से ने
+的 是 在 了 和 の は に を が と で
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 # Acronyms that are everyday words once their capitals are folded.
 _WORDS = frozenset(
@@ -243,8 +171,8 @@ def _silent(rule: Rule, figure: RuleStats | None, now: datetime | None) -> Itera
 def _anything(rule: Rule) -> Iterator[LintFinding]:
     """Find rules for which a word is enough that stands in nearly every text."""
     options = [clause.label for clause in _choices(rule.plan)]
-    if options and any(label.lower() in FUNCTION_WORDS for label in options):
-        small = [repr(label) for label in options if label.lower() in FUNCTION_WORDS]
+    if options and any(label.casefold() in FUNCTION_WORDS for label in options):
+        small = [repr(label) for label in options if label.casefold() in FUNCTION_WORDS]
         stand = "stands" if len(small) == 1 else "stand"
         yield LintFinding(
             rule=rule.id,

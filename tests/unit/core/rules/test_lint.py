@@ -46,6 +46,12 @@ def found_in(sample: int, matched: dict[str, set[int]], *rules: dict[str, Any]) 
     return [(one.rule, one.kind) for one in lint(compiled, entries=sample, matched=places)]
 
 
+@pytest.mark.parametrize("word", ["И", "не", "και", "في", "של", "और", "的", "の", "için"])
+def test_small_words_are_known_in_many_languages(word: str) -> None:
+    """Russian, Greek, Arabic, Hebrew, Hindi, Chinese, Japanese and Turkish have them, too."""
+    assert [kind for kind, _ in findings(any=[word, "S-400"])] == ["anything"]
+
+
 def test_a_choice_of_small_words_is_called_what_it_is() -> None:
     """One of them is enough for nearly every text; as part of a phrase, or beside a real condition, it is not."""
     assert findings(any=["the", "a"]) == [
