@@ -75,7 +75,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         why = tally.why(counts, rules=rules) if counts and tally.polled else await _nothing_due(app, feeds)
         if not known:
             note_pass(app.loaded, config_path())
-        _report(shape, why, errors=tally.errors, as_json=as_json)
+        _report(shape, why, errors=[*map(app.redact, tally.errors)], as_json=as_json)  # a server may repeat a secret
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
 

@@ -240,3 +240,17 @@ def test_a_database_that_cannot_be_reached_keeps_its_password(seeded: Service) -
     seeded.write("all.yaml", text.replace("settings:\n", 'settings:\n  database: "mysql://ann:${WEB}@x/y"\n'))
     outputs |= {f"{command} on mysql": _words(seeded.call(command)) for command in ("status", "doctor", "run")}
     assert _leaks(outputs) == []
+
+
+def test_a_server_that_repeats_a_secret(publisher: Publisher, service: Service) -> None:
+    """What a pass says of a feed's error is without what the server was sent."""
+    key = service.environ["KEY"] = SEEDS["QUERY"]
+    service.write(
+        "all.yaml",
+        f'settings: {{http: {{allow: ["{publisher.host}"]}}}}\n'
+        f'feeds: [{{id: a, url: "{publisher.url}/a?key=${{KEY}}"}}]\n',
+    )
+    publisher.special["a"] = publisher.special[f"a?key={key}"] = (302, {"Location": f"javascript:{key}"}, b"")
+    said = _words(service.call("poll"))
+    assert "javascript:***" in said
+    assert key not in said
