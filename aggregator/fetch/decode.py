@@ -54,7 +54,7 @@ class IdentityDecoder:
 class ZlibDecoder:
     """gzip (of several members, RFC 1952), and deflate with or without its wrapper.
 
-    A body that claims gzip and is not is taken as it is: servers and caches do that.
+    A body that claims gzip and is not is taken as it is, or as deflate: servers and caches do that.
     """
 
     def __init__(self, *, gzip: bool) -> None:
@@ -87,10 +87,10 @@ class ZlibDecoder:
         return self._plain or self._done or not self._head or (inflate is not None and inflate.eof)
 
     def _begin(self) -> None:
-        if self._gzip:
+        wrapped = self._head[0] & 0x0F == 8 and int.from_bytes(self._head, "big") % 31 == 0
+        if self._gzip and not wrapped:
             self._plain = self._head != GZIP_MAGIC
         else:
-            wrapped = self._head[0] & 0x0F == 8 and int.from_bytes(self._head, "big") % 31 == 0
             self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
 
     def _next_member(self, rest: bytes) -> bytes:

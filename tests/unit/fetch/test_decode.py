@@ -68,6 +68,14 @@ def test_codings_are_undone_one_after_the_other(first: str, second: str) -> None
     assert decoded(f"identity, {first}, aws-chunked, {second.upper()}", packed) == FEED
 
 
+@pytest.mark.parametrize("level", [1, 6, 9])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_deflate_that_is_called_gzip(encoding: str, level: int) -> None:
+    """Its wrapper is known by its first two bytes, too; in any pieces."""
+    packed = zlib.compress(FEED, level)
+    assert decoded(encoding, packed) == decoded(encoding, packed, step=1) == FEED
+
+
 @pytest.mark.parametrize("encoding", PACKERS)
 def test_packed_once_more_than_is_said(encoding: str) -> None:
     """Gzip is known by its own first bytes."""
