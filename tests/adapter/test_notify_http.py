@@ -313,7 +313,7 @@ async def test_no_secret_is_ever_shown(said: list[str]) -> None:
         ({"service": "webhook", "url": ["x://h/"]}, ("c", "url"), WEB, None),
         ({"service": "dbus"}, ("c", "service"), DESKTOP, None),
         ({"service": "webhook"}, ("c",), "a webhook needs url: https://…", None),
-        ({"service": "console", "colour": "red"}, ("c", "colour"), "the console has no field 'colour'", None),
+        ({"service": "console", "colour": "red"}, ("c", "colour"), "the console has no field 'colour'", "remove it"),
         ({}, ("c",), "the channel has no recipients", None),
     ],
 )  # fmt: skip
