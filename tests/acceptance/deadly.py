@@ -15,7 +15,7 @@ from typing import Any
 import aggregator.core.delivery.retry
 import aggregator.core.polling.schedule
 import aggregator.notify.apprise_notifier
-import aggregator.pipeline.ingest
+import aggregator.pipeline.ingest_entries
 import aggregator.pipeline.matching
 from aggregator.cli import main
 
@@ -42,7 +42,7 @@ async def _deadly_send(self: Any, channel: Any, alert: Any, *, recipient: str = 
 if __name__ == "__main__":
     aggregator.core.delivery.retry.FIRST_RETRY_S = 1.0
     aggregator.core.polling.schedule.REST_FACTOR = 1000.0
-    vars(aggregator.pipeline.ingest)["match_all"] = _deadly_match  # where polls look it up
+    vars(aggregator.pipeline.ingest_entries)["match_all"] = _deadly_match  # where polls look it up
     aggregator.notify.apprise_notifier.AppriseNotifier.send = _deadly_send  # type: ignore[method-assign]
     sys.argv[0] = "aggregator"
     main()
