@@ -52,6 +52,10 @@ SELECT j.lock, j.queue_name, j.status, j.attempts, j.worker_id,
 FROM procrastinate_jobs j LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
 WHERE j.status IN ('todo', 'doing') ORDER BY j.id
 """
+HELD = """
+SELECT id FROM procrastinate_jobs
+WHERE id = %(job)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker)s
+"""
 FAILED = "SELECT count(*) AS failed FROM procrastinate_jobs WHERE status IN ('failed', 'aborted')"
 WORKERS = """
 SELECT count(*) AS workers FROM procrastinate_workers
@@ -178,7 +182,7 @@ class ProcrastinateJobs:
 
     async def serve(self, shares: Sequence[Share], handle: Handle, upkeep: Mapping[str, tuple[str, Handle]]) -> None:
         self._handle = handle
-        self._periodic("rescue", RESCUE, self._rescue)
+        self._periodic("rescue", RESCUE, self._rescue, alone=False)
         self._periodic("clear", CLEAR, self._clear_failed)
         for name, (cron, work) in upkeep.items():
             self._periodic(name, cron, partial(work, Job(kind=UPKEEP, subject=name), name))
@@ -277,7 +281,11 @@ class ProcrastinateJobs:
         finally:
             self._at_work.discard(task)
 
-    def _periodic(self, name: str, cron: str, work: Callable[[], Awaitable[object]]) -> None:
+    def _periodic(self, name: str, cron: str, work: Callable[[], Awaitable[object]], *, alone: bool = True) -> None:
+        """Schedule periodic work; `alone`: never twice at once, so the job of a dead process has to be rescued first.
+
+        The rescue itself runs without a lock: a process that was killed during it would block it in all the others.
+        """
         if f"{UPKEEP}:{name}" in self._app.tasks:
             return
         lock = f"{UPKEEP}:{name}"
@@ -290,13 +298,15 @@ class ProcrastinateJobs:
             except Exception:
                 log.exception("%s failed", name)
 
-        task = self._app.task(name=lock, queue=_upkeep_queue(name), lock=lock, queueing_lock=lock)(run)
+        held = lock if alone else None
+        task = self._app.task(name=lock, queue=_upkeep_queue(name), lock=held, queueing_lock=lock)(run)
         self._app.periodic(cron=cron)(task)
 
     async def _rescue(self) -> None:
         """Give the jobs of dead workers to others."""
         for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
-            if job.id is not None and await self._offer_again(job.id):
+            held = await self._rows(HELD, job=job.id, worker=job.worker_id)  # another rescue may have been here
+            if job.id is not None and held and await self._offer_again(job.id):
                 log.warning("job %s was left by a process that died; it is offered again", job.lock)
 
     async def _take_back(self) -> None:

@@ -108,6 +108,35 @@ async def test_what_waits_behind_a_dead_process_is_not_kept_waiting(url: str) ->
     await offering.close()
 
 
+async def test_a_rescue_that_died_keeps_no_other_from_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process that was killed in the midst of a rescue leaves: every job of the dead would stay theirs."""
+    monkeypatch.setattr(module, "RESCUE", "* * * * * */1")
+    at_work = "WHERE task_name = 'upkeep:rescue' AND status = 'doing'"
+    as_offered = f"SELECT COALESCE(quote_literal(lock), 'NULL'), args::text FROM procrastinate_jobs {at_work}"
+    seen: list[tuple[Any, ...]] = []
+
+    async def noting(_: ProcrastinateJobs) -> None:
+        seen.extend(execute(url, as_offered))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProcrastinateJobs, "_rescue", noting)
+        async with working(url):
+            await eventually(lambda: seen)
+    (lock, args), *_ = seen
+    offering = ProcrastinateJobs(url, 2)
+    await offering.offer([LANE])
+    execute(
+        url,
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args) "
+        f"VALUES ('upkeep:rescue', 'upkeep:rescue', {lock}, 'upkeep:rescue', '{args}')",
+    )
+    execute(url, "DELETE FROM procrastinate_workers")
+    left_by_a_dead_process(url)
+    async with working(url) as process:
+        await process.has_done(1)
+    await offering.close()
+
+
 async def test_work_goes_on_when_the_database_comes_back(
     url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
