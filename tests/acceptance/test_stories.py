@@ -83,6 +83,10 @@ def test_one_event_is_one_alert_and_people_have_the_last_word(
     joined = service.json("stories", "join", listed["id"], split["other"])
     assert (joined["story"], joined["hits"]) == (listed["id"], 1)
     assert service.json("stories", "show", split["other"])["id"] == listed["id"]
+    assert service.call("undo", split["undo"]).returncode == 1, "its alert has left"
+    service.json("undo", joined["undo"])
+    assert len(service.json("stories", "list", "--rule", "s400")) == 2
+    assert service.json("stories", "show", split["other"])["id"] == split["other"]
 
     before = len(receiver.accepted)
     publisher.publish("agency", "2", QUAKE.format("5.1", "Van"), QUAKE_TEXT.format("5.1", "Van"))
