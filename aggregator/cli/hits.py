@@ -198,7 +198,7 @@ def show(as_json: bool, hit_id: str) -> None:
                 "state": hit_outcome(hit),
                 "marked": hit.mark,
                 "story": hit.story,
-                "because": "\n".join(reasons(hit.because)),
+                "because": "\n".join(reasons(hit.because, earlier_alerts=detail.earlier_alerts)),
                 "also in": ", ".join(detail.also_in),
                 "entry": str(entry.id),
                 "why": f"aggregator rules explain {hit.id[:8]}",

@@ -77,7 +77,7 @@ for command in (pause, resume, remove):
 @limit_option
 @json_option
 def list_(as_json: bool, limit: int) -> None:
-    """List rules with hits, alerts and precision (the share of marked hits that were relevant)."""
+    """List rules with hits, alerts, precision (the share of marked hits that were relevant) and folded retellings."""
 
     async def work(app: "Application") -> None:
         figures = {f.rule: f for f in await app.store.catalog.rules(app.local_now())}
@@ -90,7 +90,7 @@ def list_(as_json: bool, limit: int) -> None:
         narrow = width() < WIDE  # there the title stands below the id, cut where it is long
         figures_ = ("hits>", "alerts>", "precision>", "30 days!")
         table(
-            ("id", *figures_) if narrow else ("id", "title", *figures_, "deliver"),
+            ("id", *figures_) if narrow else ("id", "title", *figures_, "folds", "deliver"),
             (
                 (
                     *((_two_lines(s),) if narrow else (_name(s), s["title"])),
@@ -98,7 +98,7 @@ def list_(as_json: bool, limit: int) -> None:
                     s["alerts"],
                     "" if s["precision"] is None else f"{s['precision']:.0%}",
                     sparkline([day["hits"] for day in s["days"]], 15 if narrow else 30),
-                    *(() if narrow else (s["deliver"],)),
+                    *(() if narrow else (_folds(s), s["deliver"])),
                 )
                 for s in shapes
             ),
@@ -112,12 +112,18 @@ def _name(shape: Json) -> str:
     return str(shape["id"]) if shape["enabled"] else f"{shape['id']} (off)"
 
 
+def _folds(shape: Json) -> str:
+    """Return "31 folds, 1 undone"; nothing for a rule without any."""
+    undone = f", {shape['undone']} undone" if shape["undone"] else ""
+    return f"{plural(shape['folded'], 'fold')}{undone}" if shape["folded"] else ""
+
+
 def _two_lines(shape: Json) -> "Text":
-    """Return a rule for a narrow table: its id, and below it the title and when its alerts are delivered."""
+    """Return a rule for a narrow table: its id, and below it the title, when its alerts are delivered, its folds."""
     from rich.text import Text
 
     title = "" if shape["title"] == shape["id"] else shape["title"]
-    below = " · ".join(filter(None, (title, "" if shape["deliver"] == "instant" else shape["deliver"])))
+    below = " · ".join(filter(None, (title, "" if shape["deliver"] == "instant" else shape["deliver"], _folds(shape))))
     lines = [Text(_name(shape), style="bold"), *([Text(f"  {below}", style="dim")] if below else [])]
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 

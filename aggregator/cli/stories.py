@@ -102,7 +102,7 @@ def _show(detail: HitDetail, now: datetime) -> None:
     hit = detail.hit
     echo(f"\n{short(hit.id)} {detail.feed_title}, {ago(hit.created_at, now)}: {detail.entry.title}")
     echo(f"  {hit.rule}: {hit_outcome(hit)}")
-    for line in reasons(hit.because):
+    for line in reasons(hit.because, earlier_alerts=detail.earlier_alerts):
         echo(f"  {line}")
 
 

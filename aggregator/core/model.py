@@ -745,7 +745,10 @@ class HitDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitDetail:
-    """A hit inside an alert, with its entry, the other sources of its story, and the alerts that report it."""
+    """A hit inside an alert, with its entry, the other sources of its story, and the alerts that report it.
+
+    `earlier_alerts` are those of its rule that had reported its story before: they stand for a hit that has none.
+    """
 
     hit: Hit
     entry: Entry
@@ -753,6 +756,7 @@ class HitDetail:
     rule_title: str
     also_in: tuple[str, ...] = ()
     deliveries: tuple[HitDelivery, ...] = ()
+    earlier_alerts: tuple[HitDelivery, ...] = ()
 
     @property
     def dated_at(self) -> datetime:
@@ -1041,7 +1045,10 @@ class StorySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStats:
-    """Statistics of a rule: all hits, alerts, folds and those undone, marks, and (day, hits) of the last 30 days."""
+    """Statistics of a rule: all hits, alerts, marks, and (day, hits) of the last 30 days.
+
+    `folded` counts hits that were folded, those among them that a person took out again too: these are `undone`.
+    """
 
     rule: str
     hits: int = 0

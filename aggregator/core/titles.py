@@ -6,7 +6,18 @@ The store and JSON keep the engine's words (`held: baseline`); pages and command
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from aggregator.core.model import REPORTED, UPDATE_TO, Because, Hit, HitDetail, HitState, JoinKind
+from aggregator.core.model import (
+    REPORTED,
+    UPDATE_TO,
+    Because,
+    DeliveryState,
+    Hit,
+    HitDelivery,
+    HitDetail,
+    HitState,
+    JoinKind,
+)
+from aggregator.core.model import WAITING as WAITING_STATES
 from aggregator.core.settings import Channel, Config
 from aggregator.core.text.messages import gettext_noop
 
@@ -22,6 +33,7 @@ _JOINED = {
     JoinKind.FOLLOW_UP: "update to",
     JoinKind.TRANSLATION: "in another language:",
 }
+_FATES = {"alerted": "alerted on", "waiting": "alert waits for", "failed": "alert failed on"}
 _DIGESTS = {
     "flood": gettext_noop("too many at once"),
     "applied": gettext_noop("rule applied to stored entries"),
@@ -73,8 +85,31 @@ def retold(outcomes: Mapping[str, int]) -> dict[str, int]:
     return {"copy": outcomes.get(COPY, 0), "folded": outcomes.get(FOLDED, 0), "update": updates}
 
 
-def reasons(because: Because | None, feed_title: str = "") -> tuple[str, ...]:
-    """Say why a hit belongs to its story, and what it nearly joined, a line each."""
+def channels_by_fate(alerts: Iterable[HitDelivery]) -> dict[str, tuple[str, ...]]:
+    """Return the channels of alerts by what became of them: alerted, waiting, failed; a channel counts once, at best.
+
+    Alerts that were withdrawn before they were sent count for nothing.
+    """
+    fates: dict[str, dict[str, None]] = {"alerted": {}, "waiting": {}, "failed": {}}
+    for fate, states in (
+        ("alerted", (DeliveryState.SENT,)),
+        ("waiting", (*WAITING_STATES, DeliveryState.SENDING)),
+        ("failed", (DeliveryState.DEAD,)),
+    ):
+        known = {channel for channels in fates.values() for channel in channels}
+        fates[fate] = dict.fromkeys(one.channel for one in alerts if one.state in states and one.channel not in known)
+    return {fate: tuple(channels) for fate, channels in fates.items() if channels}
+
+
+def _alerted_on(alerts: Iterable[HitDelivery]) -> str:
+    fates = channels_by_fate(alerts)
+    return "".join(f" · {_FATES[fate]} {', '.join(channels)}" for fate, channels in fates.items())
+
+
+def reasons(
+    because: Because | None, feed_title: str = "", earlier_alerts: Iterable[HitDelivery] = ()
+) -> tuple[str, ...]:
+    """Say why a hit belongs to its story, where that had been alerted, and what it nearly joined, a line each."""
     if because is None:
         return ()
     lines = [f"not joined: {miss.reason} (“{miss.title}”, {miss.feed})" for miss in because.misses]
@@ -82,10 +117,11 @@ def reasons(because: Because | None, feed_title: str = "") -> tuple[str, ...]:
         return tuple(lines)
     where = f"“{because.title}” ({feed_title or because.feed}{f', {because.at:%Y-%m-%d %H:%M}' if because.at else ''})"
     if because.kind is JoinKind.PERSON:
-        return (f"joined with {where} by {because.by or 'a person'}", *lines)
+        return (f"joined with {where} by {because.by or 'a person'}{_alerted_on(earlier_alerts)}", *lines)
     words = f": {', '.join(because.words)}" if because.words else ""
     doubt = f" · {because.doubt}" if because.doubt else ""
-    return (f"{_JOINED[because.kind]} {where}{words} · {because.hours:.1f} h apart{doubt}", *lines)
+    apart = f" · {because.hours:.1f} h apart{doubt}"
+    return (f"{_JOINED[because.kind]} {where}{words}{apart}{_alerted_on(earlier_alerts)}", *lines)
 
 
 def reason_of_alert(why: str, details: Sequence[HitDetail], *, update: bool) -> str:

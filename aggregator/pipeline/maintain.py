@@ -85,13 +85,16 @@ class Maintainer:
                 continue
             number += 1
             events.add(hit.story)
-            line = f"- {detail.entry.title} ({detail.feed_title}): {'; '.join(reasons(hit.because)[:1])}"
+            why = reasons(hit.because, earlier_alerts=detail.earlier_alerts)[:1]
+            line = f"- {detail.entry.title} ({detail.feed_title}): {'; '.join(why)}"
             similarity = hit.because.similarity if hit.because else 0.0
             least = sorted([*least, (similarity, hit.id, line)])[:LEAST_CERTAIN]
         if not number:
             return []
-        count = f"{number} of {len(events)} {'event' if len(events) == 1 else 'events'}"
-        return [f"Retellings folded within a week: {count}; the least certain:", *(line for *_, line in least)]
+        retellings = f"{number:,} {'retelling' if number == 1 else 'retellings'}"
+        count = f"{retellings} of {len(events):,} {'event' if len(events) == 1 else 'events'} folded within a week"
+        which = f"the {LEAST_CERTAIN} least certain" if number > LEAST_CERTAIN else "the least certain first"
+        return [f"{count}; {which}:", *(line for *_, line in least)]
 
     async def _hits(self, since: datetime) -> AsyncIterator[HitDetail]:
         """Yield the hits since then, newest first, page by page: a week of them, with texts, may fill the memory."""

@@ -42,12 +42,13 @@ def _figures(rule: str, parts: dict[tuple[str, str, str], int]) -> RuleStats:
     def having(word: str, place: int) -> int:
         return sum(n for part, n in parts.items() if part[place] == word)
 
+    undone = having("split", 2)
     return RuleStats(
         rule=rule,
         hits=sum(parts.values()),
         alerts=having(HitState.ALERTED.value, 0),
-        folded=having(HitState.FOLDED.value, 0),
-        undone=having("split", 2),
+        folded=having(HitState.FOLDED.value, 0) + undone,
+        undone=undone,
         relevant=having("relevant", 1),
         irrelevant=having("irrelevant", 1),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -23,6 +24,13 @@ HIT_DETAILS: Select[Any] = (
     .join_from(hits, entries, hits.c.entry == entries.c.id)
     .join(feeds, feeds.c.id == hits.c.feed)
 )
+# A digest that another one took in is that one.
+ALERTS: Select[Any] = (
+    select(*(deliveries.c[name] for name in ("id", "channel", "state", "created_at", "due_at", "sent_at")))
+    .join_from(delivery_hits, deliveries, deliveries.c.id == delivery_hits.c.delivery)
+    .where(deliveries.c.reason.not_like("folded into %"))
+    .order_by(deliveries.c.created_at, deliveries.c.id)
+)
 NEWEST = (hits.c.created_at.desc(), hits.c.id.desc())
 
 
@@ -36,20 +44,59 @@ def get_details(connection: Connection, dialect: Dialect, ids: Sequence[str]) ->
 
 def with_deliveries(connection: Connection, dialect: Dialect, details: Sequence[HitDetail]) -> tuple[HitDetail, ...]:
     """Add the alerts that report each hit, oldest first; those that were folded into a digest are that digest."""
-    shown = ("id", "channel", "state", "due_at", "sent_at")
-    query = (
-        select(delivery_hits.c.hit, *(deliveries.c[name] for name in shown))
-        .join(deliveries, deliveries.c.id == delivery_hits.c.delivery)
-        .where(dialect.is_in(delivery_hits.c.hit, "hits"), deliveries.c.reason.not_like("folded into %"))
-        .order_by(deliveries.c.created_at, deliveries.c.id)
-    )
+    query = ALERTS.add_columns(delivery_hits.c.hit).where(dialect.is_in(delivery_hits.c.hit, "hits"))
     found: dict[str, list[HitDelivery]] = {}
     bound = {"hits": dialect.list_param([detail.hit.id for detail in details])}
     for row in connection.execute(query, bound) if details else ():
-        state = DeliveryState(row.state)
-        at = row.sent_at or (row.due_at if state in (*WAITING, DeliveryState.SENDING) else None)
-        found.setdefault(row.hit, []).append(HitDelivery(id=row.id, channel=row.channel, state=state, at=at))
-    return tuple(replace(detail, deliveries=tuple(found.get(detail.hit.id, ()))) for detail in details)
+        found.setdefault(row.hit, []).append(_alert(row))
+    before = _alerts_of_stories(
+        connection, dialect, {one.hit.story for one in details if _joined(one) and one.hit.story}
+    )
+    return tuple(
+        replace(
+            detail,
+            deliveries=tuple(found.get(detail.hit.id, ())),
+            earlier_alerts=_earlier(detail, before, found.get(detail.hit.id, ())) if _joined(detail) else (),
+        )
+        for detail in details
+    )
+
+
+def _joined(detail: HitDetail) -> bool:
+    """Tell whether a hit belongs to a story that it did not begin."""
+    return detail.hit.because is not None and detail.hit.because.kind is not None
+
+
+def _alerts_of_stories(
+    connection: Connection, dialect: Dialect, wanted: Iterable[str]
+) -> Mapping[tuple[str, str], Mapping[str, tuple[datetime, HitDelivery]]]:
+    """Return the alerts about each story by each rule: by their ids, with when they were made."""
+    names = sorted(wanted)
+    query = (
+        ALERTS.add_columns(hits.c.story, hits.c.rule)
+        .join(hits, hits.c.id == delivery_hits.c.hit)
+        .where(dialect.is_in(hits.c.story, "stories"))
+    )
+    found: dict[tuple[str, str], dict[str, tuple[datetime, HitDelivery]]] = {}
+    for row in connection.execute(query, {"stories": dialect.list_param(names)}) if names else ():
+        found.setdefault((row.story, row.rule), {})[row.id] = row.created_at, _alert(row)
+    return found
+
+
+def _earlier(
+    detail: HitDetail,
+    of_stories: Mapping[tuple[str, str], Mapping[str, tuple[datetime, HitDelivery]]],
+    own: Sequence[HitDelivery],
+) -> tuple[HitDelivery, ...]:
+    alerts = of_stories.get((detail.hit.story or "", detail.hit.rule), {})
+    mine = {one.id for one in own}
+    return tuple(one for at, one in alerts.values() if at <= detail.hit.created_at and one.id not in mine)
+
+
+def _alert(row: Row[Any]) -> HitDelivery:
+    state = DeliveryState(row.state)
+    at = row.sent_at or (row.due_at if state in (*WAITING, DeliveryState.SENDING) else None)
+    return HitDelivery(id=row.id, channel=row.channel, state=state, at=at)
 
 
 def details_of(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) -> tuple[HitDetail, ...]:

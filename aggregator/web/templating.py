@@ -20,7 +20,7 @@ from aggregator.core import humanize
 from aggregator.core.model import View
 from aggregator.core.text.messages import gettext_noop, ngettext_noop
 from aggregator.core.text.sanitize import inert
-from aggregator.core.titles import rule_titles
+from aggregator.core.titles import channels_by_fate, rule_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import chart, filters
 from aggregator.web.language import (
@@ -266,6 +266,7 @@ def environment() -> Environment:
         day_title=filters.day_title,
         health=filters.health,
         outcome=filters.outcome,
+        by_fate=channels_by_fate,
         delivery_reason=filters.reason,
     )
     return env

@@ -1,8 +1,9 @@
 """Stories in the real process: one alert for one event, lookalikes apart, and what people correct."""
 
+import signal
 from typing import Any
 
-from tests.support.harness import Publisher, Receiver, Service, configuration
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 
 RULES = """\
   - {id: s400, any: [S-400]}
@@ -97,3 +98,84 @@ def test_one_event_is_one_alert_and_people_have_the_last_word(
     assert [one["update"] for one in quakes] == [False, False]
     assert "not joined: numbers differ (4.6 / 5.1)" in quakes[1]["why"]
     assert len(service.json("stories", "list", "--rule", "quakes")) == 2
+
+
+FOURTH = (
+    "Turkish base gets another S-400 battery",
+    (
+        "Russia has handed over the second battery of S-400 air defence missiles at Murted air base, the defence "
+        "ministry in Ankara announced on Monday; the United States had threatened sanctions over the missiles."
+    ),
+)
+STRONG = (
+    "Strong earthquake of magnitude 6.3 hits Van province in eastern Turkey, dozens hurt",
+    (
+        "VAN - A strong earthquake of magnitude 6.3 hit Van province in eastern Turkey on Wednesday, injuring dozens "
+        "of people, the disaster agency said. Buildings in Ercis collapsed and rescue teams were sent."
+    ),
+)
+STRONG_RETOLD = (
+    "Dozens injured as 6.3 magnitude quake strikes Van in eastern Turkey",
+    (
+        "The disaster agency said an earthquake of magnitude 6.3 struck the province of Van on Wednesday; dozens of "
+        "people were injured when buildings in Ercis collapsed, and rescue teams are on their way."
+    ),
+)
+
+
+def test_a_week_in_which_two_folds_are_undone(publisher: Publisher, receiver: Receiver, service: Service) -> None:
+    """From then on the rule's retellings are updates, `status` says so, and Monday's heartbeat accounts for folds."""
+    service.program = ("-m", "tests.acceptance.another_day")
+
+    def poll_at(instant: str) -> list[dict[str, Any]]:
+        before = len(receiver.accepted)
+        service.environ["AT"] = instant
+        poll(service)
+        return [message["body"] for message in receiver.accepted[before:]]
+
+    feeds = ["agency", "paper", "site", "blog"]
+    for feed in feeds:
+        publisher.publish(feed, "old", "Nothing in particular")
+    health = '  health: {notify: [desk], heartbeat: "daily 08:00"}\n  time_zone: UTC'
+    text = configuration(publisher, receiver, feeds, RULES, extra=health)
+    service.write("all.yaml", text.replace("  stories: {collapse: false}\n", ""))
+    poll_at("2026-03-04T09:00:00+00:00")  # a Wednesday
+    publisher.publish("agency", "1", *SEED)
+    publisher.publish("agency", "2", *STRONG)
+    assert len(poll_at("2026-03-04T10:00:00+00:00")) == 2
+    publisher.publish("paper", "1", *PAPER)
+    publisher.publish("site", "1", *RETOLD)
+    publisher.publish("paper", "2", *STRONG_RETOLD)
+    assert poll_at("2026-03-04T11:00:00+00:00") == []
+    folded = [hit for hit in service.json("hits", "list", "--rule", "s400") if hit["state"] == "folded"]
+    assert [[(one["channel"], one["state"]) for one in hit["earlier_alerts"]] for hit in folded] == [
+        [("desk", "sent")]
+    ] * 2
+    assert "apart · alerted on desk" in service.call("hits", "show", folded[0]["id"]).stdout
+    for hit in folded:
+        service.json("stories", "split", hit["id"])
+    figures = {rule["id"]: (rule["folded"], rule["undone"]) for rule in service.json("rules", "list")}
+    assert figures == {"s400": (2, 2), "quakes": (1, 0)}
+    assert "2 folds, 2 undone" in service.call("rules", "list").stdout
+    found = service.json("status")["findings"]
+    assert [one["what"] for one in found if "undone" in one["what"]] == [
+        "two folds of rule s400 were undone within a week; its retellings are sent as updates for a month"
+    ]
+    publisher.publish("blog", "1", *FOURTH)
+    *splits, update = poll_at("2026-03-04T12:00:00+00:00")
+    assert ([one["update"] for one in splits], update["update"]) == ([False, False], True)
+    assert update["subject"].startswith("Update to: ")
+
+    before, polls = len(receiver.accepted), publisher.polls("agency")
+    service.environ |= {"AT": "2026-03-09T07:30:00+00:00", "THEN": "2026-03-09T08:00:00+00:00"}
+    service.start()
+    wait_for(lambda: publisher.polls("agency") > polls, what="the service")
+    assert service.process
+    service.process.send_signal(signal.SIGUSR1)
+    monday, *_ = wait_for(
+        lambda: [one["body"] for one in receiver.accepted[before:] if one["body"]["kind"] == "heartbeat"]
+    )
+    service.stop()
+    assert "1 retelling of 1 event folded within a week; the least certain first:" in monday["text"]
+    assert f"- {STRONG_RETOLD[0]} (paper): same event as “{STRONG[0]}” (agency" in monday["text"]
+    assert "apart · alerted on desk" in monday["text"]

@@ -10,6 +10,7 @@ from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.findings import findings
 from aggregator.core.model import Backlog, HitState, JoinKind, RoutingQuery, RoutingResult, Status, Story, Undo
 from aggregator.core.stories import fingerprint
+from aggregator.core.titles import reasons
 from aggregator.pipeline.edit_stories import join_stories, split_hit
 from aggregator.pipeline.maintain import Maintainer
 from aggregator.pipeline.old_stories import described
@@ -63,6 +64,29 @@ async def test_a_fold_can_be_undone_and_nothing_joins_across(store: AnyStore) ->
     assert (whole.id, len(details)) == (one.id, 4), "the old id leads on"
 
 
+async def test_a_fold_names_the_alerts_that_stand_for_it(store: AnyStore) -> None:
+    """Those of its own rule about its story, as they are now; an alert of its own is none of them."""
+    arrivals = Arrivals(store, feeds=("agency", "site", "third"))
+    await arrivals.begin()
+    (first,) = await arrivals.poll("agency", AGENCY)
+    await arrivals.poll("site", SITE, hours=1)
+    (alert,) = await store.catalog.deliveries(limit=0)
+    by_feed = {one.hit.feed: one for one in await arrivals.hits()}
+    assert [(one.id, one.channel, one.state) for one in by_feed["site"].earlier_alerts] == [
+        (alert.id, "desk", alert.state)
+    ]
+    assert (by_feed["agency"].earlier_alerts, by_feed["site"].deliveries) == ((), ())
+    assert (
+        "alert waits for desk" in reasons(by_feed["site"].hit.because, earlier_alerts=by_feed["site"].earlier_alerts)[0]
+    )
+    (later,) = await arrivals.poll("third", THIRD, hours=20)
+    assert later.state is HitState.ALERTED
+    _, details = await store.catalog.story(first.story or "")
+    update = next(one for one in details if one.hit.id == later.id)
+    assert [one.id for one in update.earlier_alerts] == [alert.id]
+    assert alert.id not in {one.id for one in update.deliveries}
+
+
 async def test_two_undone_folds_make_a_rule_send_updates(store: AnyStore) -> None:
     """For a month its retellings are sent, and `status` says so; then it folds again."""
     arrivals = Arrivals(store, feeds=("agency", "site", "third", "fourth", "fifth"))
@@ -95,7 +119,7 @@ async def test_mondays_heartbeat_accounts_for_a_weeks_folds(store: AnyStore) -> 
         await maintainer.heartbeat("UTC")
         notices = [one.notice for one in await store.catalog.deliveries(limit=0) if one.created_at == arrivals.clock.at]
         bodies.append("".join(notice.body for notice in notices if notice))
-    assert "Retellings folded within a week: 1 of 1 event" in bodies[0]
+    assert "1 retelling of 1 event folded within a week; the least certain first:" in bodies[0]
     assert f"- {SITE[0]} (site): same event as “{AGENCY[0]}” (agency" in bodies[0]
     assert "1.0 h apart" in bodies[0]
     assert "Feeds:" in bodies[1]

@@ -253,9 +253,20 @@ class Tables:
         ordered = sorted(self.deliveries.values(), key=lambda one: (one.created_at, one.id))
         shown = [one for one in ordered if not one.reason.startswith("folded into ")]
         return tuple(
-            replace(detail, deliveries=tuple(_short(one) for one in shown if detail.hit.id in one.hits))
+            replace(
+                detail,
+                deliveries=tuple(_short(one) for one in shown if detail.hit.id in one.hits),
+                earlier_alerts=tuple(_short(one) for one in shown if self._is_earlier(one, detail.hit)),
+            )
             for detail in details
         )
+
+    def _is_earlier(self, alert: Delivery, hit: Hit) -> bool:
+        """Tell whether an alert of its rule had reported the story of a hit that joined it."""
+        joined = hit.because is not None and hit.because.kind is not None
+        about = [self.hits[one] for one in alert.hits if one in self.hits]
+        same = any((one.story, one.rule) == (hit.story, hit.rule) for one in about)
+        return joined and same and hit.id not in alert.hits and alert.created_at <= hit.created_at
 
 
 def _short(delivery: Delivery) -> HitDelivery:
@@ -1030,12 +1041,13 @@ class MemoryCatalog(MemoryTriage):
 
     def _figures(self, rule: str, now: datetime) -> RuleStats:
         hits = [hit for hit in self._tables.hits.values() if hit.rule == rule]
+        undone = sum(hit.reason.startswith(SPLIT_FROM) for hit in hits)
         return RuleStats(
             rule=rule,
             hits=len(hits),
             alerts=sum(hit.state is HitState.ALERTED for hit in hits),
-            folded=sum(hit.state is HitState.FOLDED for hit in hits),
-            undone=sum(hit.reason.startswith(SPLIT_FROM) for hit in hits),
+            folded=sum(hit.state is HitState.FOLDED for hit in hits) + undone,
+            undone=undone,
             relevant=sum(hit.mark == "relevant" for hit in hits),
             irrelevant=sum(hit.mark == "irrelevant" for hit in hits),
             last_hit_at=max(detail.dated_at for detail in self._tables.details(hits)),

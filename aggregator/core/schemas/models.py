@@ -99,6 +99,7 @@ class Hit(Schema):
     event: Text | None
     because: Because | None
     deliveries: list[HitDelivery]
+    earlier_alerts: list[HitDelivery]
 
 
 class BaselineSent(Schema):

@@ -4,8 +4,17 @@ from collections import Counter
 
 import pytest
 
-from aggregator.core.model import UPDATE_TO, Because, HitDetail, HitState, JoinKind, NearMiss
-from aggregator.core.titles import delivery_reason, hit_outcome, reason_of_alert, retold
+from aggregator.core.model import (
+    UPDATE_TO,
+    Because,
+    DeliveryState,
+    HitDelivery,
+    HitDetail,
+    HitState,
+    JoinKind,
+    NearMiss,
+)
+from aggregator.core.titles import delivery_reason, hit_outcome, reason_of_alert, reasons, retold
 from tests.support.records import entry, hit
 
 
@@ -62,3 +71,19 @@ def test_an_alert_says_what_its_story_nearly_was() -> None:
     assert reason_of_alert("update to: Quake", [update], update=True).startswith("update to “Quake” (wire): quake")
     assert reason_of_alert("", [other], update=False) == ""
     assert reason_of_alert("daily", [first, update], update=False) == "daily"
+
+
+def test_a_reason_says_where_the_story_was_alerted() -> None:
+    """A channel that one alert reached was reached, whatever became of others; a withdrawn one counts for nothing."""
+    states = [
+        ("mail", DeliveryState.DEAD), ("mail", DeliveryState.SENT), ("chat", DeliveryState.SENT),
+        ("push", DeliveryState.HELD), ("pager", DeliveryState.DEAD), ("hook", DeliveryState.SUPPRESSED),
+    ]  # fmt: skip
+    alerts = [HitDelivery(id=str(n), channel=channel, state=state) for n, (channel, state) in enumerate(states)]
+    because = Because(kind=JoinKind.RETELLING, title="T", feed="wire", words=("a", "b", "c"), hours=2.0)
+    (line,) = reasons(because, earlier_alerts=alerts)
+    assert line == (
+        "same event as “T” (wire): a, b, c · 2.0 h apart"
+        " · alerted on mail, chat · alert waits for push · alert failed on pager"
+    )
+    assert reasons(because)[0].endswith("2.0 h apart")

@@ -254,7 +254,7 @@ async def test_mondays_heartbeat_accounts_for_the_folds_of_the_week() -> None:
         await maintainer.heartbeat("UTC")
         bodies.append(stream.alerts()[-1].notice)
     monday, tuesday = (notice.body if notice else "" for notice in bodies)
-    assert "Retellings folded within a week: 1 of 1 event" in monday
+    assert "1 retelling of 1 event folded within a week; the least certain first:" in monday
     assert f"- {SITE[0]} (site): same event as" in monday
     assert "folded" not in tuesday
 
