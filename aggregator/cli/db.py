@@ -163,7 +163,10 @@ def copy(target: str, as_json: bool) -> None:
 @config_option
 @json_option
 def check(as_json: bool) -> None:
-    """Check integrity; exit 1 if damaged."""
+    """Check integrity; exit 1 if damaged. The service may keep running: no poll waits.
+
+    SQLite's full-text index is checked in a copy beside the database, which may take half of its size meanwhile.
+    """
 
     async def work(app: "Application") -> None:
         with progress("checking", counted=False):

@@ -197,7 +197,7 @@ def _database(facts: Facts) -> Iterator[DoctorFinding]:
     for line in database.damage:
         yield _error("damaged", database.name, line, "restore the latest backup: see docs/operations.md")
     if database.is_current and database.path and not database.checked:
-        remedy = "run `aggregator db check` when load is low"
+        remedy = "run `aggregator db check`; no poll waits for it"
         yield _note("unchecked", database.name, "too large for a quick integrity check", remedy)
 
 
