@@ -12,11 +12,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 import requests
+from msgspec.structs import replace
 from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 

@@ -6,10 +6,10 @@ python -m benchmarks.alert_samples DIRECTORY
 import io
 import json
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from aggregator.core.model import Alert, AlertKind, Entry, Hit, HitDetail, Notice, Span

@@ -6,12 +6,13 @@ Left out, because no page reads them: the memory of identities (`keys`, `aliases
 import random
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import yaml
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, create_engine, text
 
 from aggregator.core.model import Delivery, DeliveryState, Entry, Fingerprint, Health, Hit, HitState, Span, Story

@@ -18,6 +18,8 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from msgspec import structs
+
 from aggregator.core.model import Entry, FeedState, PollResult, UnroutedPoll
 from aggregator.core.routing import describe
 from aggregator.core.rules import compile_rule
@@ -72,12 +74,12 @@ async def write(
     async def poll(number: int, state: FeedState) -> None:
         await asyncio.sleep(began + number / rate - time.perf_counter())
         now = datetime.now(UTC)
-        state = replace(state, last_polled_at=now, next_poll_at=now + timedelta(hours=1))
+        state = structs.replace(state, last_polled_at=now, next_poll_at=now + timedelta(hours=1))
         asked = UnroutedPoll(feed=state.id, at=now, config=1)
         if number % 2:
             entries = (entry(state.id, number, now),)
             hits = match(active, wanted[0], entries, now)
-            asked = replace(asked, hits=hits, entries=entries, reports=describe(entries, hits, now))
+            asked = structs.replace(asked, hits=hits, entries=entries, reports=describe(entries, hits, now))
         result = PollResult(state=state, entries=asked.entries, hits=asked.hits)
         called = time.perf_counter()
         if not asked.hits:

@@ -15,7 +15,6 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import feedparser
+from msgspec.structs import replace
 
 from aggregator.core.model import FeedState, Fetched, ParseLevel
 from aggregator.core.polling.identity import content_hash, identify

@@ -8,7 +8,7 @@ import json
 import lzma
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import combinations
@@ -17,6 +17,7 @@ from time import process_time
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 
 from aggregator.core import events
 from aggregator.core.model import (

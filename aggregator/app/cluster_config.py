@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import structs
+
 from aggregator.config import DATABASE, Loaded
 from aggregator.config.stored import (
     TERMS,
@@ -72,9 +74,9 @@ async def roll_back(cluster: Cluster, stored: StoredConfig) -> ConfigVersion:
         raise ConfigErrors(loaded.faults)
     head = await cluster.head()
     by = pusher(head.by) if head else node_name()  # who pushed last may go on pushing
-    version = replace(stored.version, by=rollback(by, stored.version.number))
+    version = structs.replace(stored.version, by=rollback(by, stored.version.number))
     options = await asyncio.to_thread(feed_options, loaded)
-    return await cluster.push(replace(stored, version=version), loaded.config.feeds, options)
+    return await cluster.push(structs.replace(stored, version=version), loaded.config.feeds, options)
 
 
 def shown_files(stored: StoredConfig, redact: Redactor) -> dict[str, str]:

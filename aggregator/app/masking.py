@@ -1,9 +1,10 @@
 """Masking of secrets in the catalog: a feed's address may hold a key or a password."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from aggregator.core.model import Attempt, Backlog, ChannelActivity, Delivery, FeedState, FeedSummary, Health, HitDetail
 from aggregator.core.redaction import HIDDEN, Redactor, hide_logins

@@ -3,12 +3,12 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from msgspec.structs import replace
 
 from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app

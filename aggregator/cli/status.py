@@ -1,10 +1,10 @@
 """`aggregator status`: health at a glance."""
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from aggregator.cli.context import load_sound, with_backend
 from aggregator.cli.output import echo, emit, json_option, plural, print_fields, secho, size, wrapped

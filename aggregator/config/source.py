@@ -7,6 +7,7 @@ import stat
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +32,6 @@ _LOOKALIKE = re.compile(
 )
 _COPY = re.compile(r"(.+\.ya?ml)(~|\.(bak|backup|old|orig|save|swp|swo|tmp|part))", re.IGNORECASE)
 _NOT_MEANT = re.compile(r".+\.(disabled|off|example|sample|dist|in|j2|tmpl|template)", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +212,11 @@ def content(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1) or b""
 
 
+@cache  # it takes longer to compile than all others, and passes read no text that they know
+def _unprintable() -> re.Pattern[str]:
+    return re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def decoded(path: Path, raw: bytes) -> Source | ConfigError:
     """Decode a file's content, or say why it is no text."""
     if len(raw) > MAX_BYTES:
@@ -226,7 +231,7 @@ def decoded(path: Path, raw: bytes) -> Source | ConfigError:
     source = Source(str(path), text, path)
     if not text.strip():
         return _at_top(path, "the file is empty", "write feeds: [], or remove the file")
-    if odd := _UNPRINTABLE.search(text):
+    if odd := _unprintable().search(text):
         return source.error(odd.start(), f"control character U+{ord(odd[0]):04X}", "remove it")
     return source
 

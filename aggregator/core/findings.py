@@ -5,8 +5,9 @@ proof that work gets done, so the work itself is checked: what is due and not do
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from aggregator.core.cluster_findings import SILENT_S, cluster_findings
 from aggregator.core.errors import brief

@@ -3,17 +3,18 @@
 Every value is frozen; `None` means absent, never failed. Words: docs/glossary.md.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
+from msgspec import Struct, field
+
 # --- fetch ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validators:
+class Validators(Struct, frozen=True, kw_only=True):
     """Validators that make the next request conditional: one atomic pair and the URL that gave it."""
 
     url: str
@@ -21,8 +22,7 @@ class Validators:
     last_modified: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheHints:
+class CacheHints(Struct, frozen=True, kw_only=True):
     """Caching hints of a response, in seconds from the moment it was received.
 
     `max_age_s` has `Age` subtracted already; `expires_s` is given only where max-age is absent.
@@ -40,8 +40,7 @@ class Held(Protocol):
         """Give the share back; further calls do nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(Struct, frozen=True, kw_only=True):
     """A complete, decoded document.
 
     `delta`: only some entries are in it, as in a 226 (RFC 3229); `pushed`: it came by itself.
@@ -61,11 +60,10 @@ class Fetched:
     delta: bool = False
     pushed: bool = False
     elapsed_s: float = 0.0
-    held: "Held | None" = field(default=None, repr=False, compare=False)
+    held: Held | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotModified:
+class NotModified(Struct, frozen=True, kw_only=True):
     """A 304. `validators` is None where the response named none (the old pair is kept)."""
 
     url: str
@@ -78,8 +76,7 @@ class NotModified:
 # --- parse ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """How documents are read: the kind of a source, with what its configuration says about that.
 
     `select` are (part, selector), `ignore` patterns of what is no change, `senders` patterns of addresses.
@@ -102,8 +99,7 @@ class Reading:
 FEED = Reading()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SitemapPart:
+class SitemapPart(Struct, frozen=True, kw_only=True):
     """A sitemap that an index names, and when it changed, as the index says (ISO 8601)."""
 
     url: str
@@ -120,8 +116,7 @@ class ParseLevel(StrEnum):
     FULL = "full"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedEntry:
+class ParsedEntry(Struct, frozen=True, kw_only=True):
     """An entry as the feed sent it: visible plain text, absolute URLs, aware dates.
 
     `raw_hash` identifies its bytes inside the document, where they could be delimited.
@@ -141,8 +136,7 @@ class ParsedEntry:
     raw_hash: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedHints:
+class FeedHints(Struct, frozen=True, kw_only=True):
     """A document's hints about its publishing rhythm. Hours are UTC 0–23; days 0 = Monday."""
 
     ttl_s: float | None = None
@@ -151,8 +145,7 @@ class FeedHints:
     skip_days: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedFeed:
+class ParsedFeed(Struct, frozen=True, kw_only=True):
     """The result of parsing one document: its unseen entries, in document order.
 
     `items` counts every entry in the document, seen or not. `parts` are the sitemaps of an index. `select` are
@@ -201,8 +194,7 @@ class Health(StrEnum):
 TROUBLE = (Health.GONE, Health.BLOCKED, Health.FAILING, Health.EMPTIED, Health.SILENT, Health.MOVED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredToday:
+class StoredToday(Struct, frozen=True, kw_only=True):
     """Entries that a feed stored on one day (ISO, UTC): their number, their bytes, and how many were left out."""
 
     day: str
@@ -211,8 +203,7 @@ class StoredToday:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedState:
+class FeedState(Struct, frozen=True, kw_only=True):
     """Everything the database knows about a feed; the only memory of the polling policy.
 
     `url` is where the feed is fetched now (it differs from `configured_url` after a confirmed
@@ -264,8 +255,7 @@ class FeedState:
     options: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostLimit:
+class HostLimit(Struct, frozen=True, kw_only=True):
     """A host's request to be left alone until an instant; valid for all its feeds and in every process."""
 
     host: str
@@ -289,8 +279,7 @@ STORY_HITS = 20  # hits of one story in a listing of stories
 REPORTED = "baseline_sent"  # of a hit: it was there at its feed's first poll, and a person had it sent in a digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """An entry as it is stored. Unique by (feed, key); `version` grows with each change.
 
     `key` is the digest of the entry's identity, `aliases` the digests of its secondary
@@ -336,8 +325,7 @@ class Entry:
 FUTURE = timedelta(days=1)  # how far ahead a date is more than a clock or a time zone that is off
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredKey:
+class StoredKey(Struct, frozen=True, kw_only=True):
     """The stored facts about one key of a feed (they outlive the entry's content)."""
 
     key: str
@@ -345,8 +333,7 @@ class StoredKey:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArticleRequest:
+class ArticleRequest(Struct, frozen=True, kw_only=True):
     """An entry whose article is still to be read; `attempts` counts the one that begins now."""
 
     entry: Entry
@@ -357,8 +344,7 @@ By = Literal["published", "recorded"]  # which time a listing goes by: publicati
 SearchOrder = By | Literal["relevance"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
+class Period(Struct, frozen=True, kw_only=True):
     """A span of time: from `since`, before `until`; None: open."""
 
     since: datetime | None = None
@@ -368,8 +354,7 @@ class Period:
 # --- match ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Struct, frozen=True, kw_only=True):
     """The place of a term: code points `start` to `end` of `field`; `text` is that slice."""
 
     field: str
@@ -397,8 +382,7 @@ class HitState(StrEnum):
 KNOWN_STORY = ("collapsed", "folded")  # states of a hit whose story is on the list already
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(Struct, frozen=True, kw_only=True):
     """A match of one rule with one version of one entry, with the evidence."""
 
     id: str
@@ -422,8 +406,7 @@ class Hit:
         return self.story
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True, kw_only=True):
     """The traits by which two versions of one story recognise each other; `bands` are keys of the MinHash."""
 
     url_key: str | None = None
@@ -434,8 +417,7 @@ class Fingerprint:
     lang: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
+class Features(Struct, frozen=True, kw_only=True):
     """The traits by which reports of one event in different words recognise each other.
 
     `stems` are distinct and in order of the text, each with how often it occurs (`counts`, at most 9; 0: it
@@ -453,7 +435,7 @@ class Features:
     text_anchors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)  # because a Struct compares all of its fields
 class Frequencies:
     """In how many of `documents` each stem and anchor occurred; frozen while a poll is routed.
 
@@ -461,12 +443,11 @@ class Frequencies:
     """
 
     documents: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
-    rarities: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    rarities: dict[str, float] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """What is learnt of the words of the stream: their frequencies, and those that recur in each feed."""
 
     frequencies: Frequencies
@@ -477,8 +458,7 @@ NO_FREQUENCIES = Frequencies()
 NO_VOCABULARY = Vocabulary(NO_FREQUENCIES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """One wording of an event, which new entries are compared with; copies of it are no reports of their own.
 
     `origin` is the id of the alerted report that it retells, its own if it was alerted itself.
@@ -503,8 +483,7 @@ class JoinKind(StrEnum):
     PERSON = "person"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearMiss:
+class NearMiss(Struct, frozen=True, kw_only=True):
     """A story that an entry nearly joined, and why it did not: "numbers differ (5.1 / 4.6)"."""
 
     story: str
@@ -513,8 +492,7 @@ class NearMiss:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Because:
+class Because(Struct, frozen=True, kw_only=True):
     """Why an entry joined its story; with `kind` None, it joined none, and only `misses` say something.
 
     `report`, `title`, `feed` and `at` name the nearest report of `story`, `origin` the alerted one that it
@@ -537,8 +515,7 @@ class Because:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """One event. `feeds` carry it; `alerted_rules` are the rules that alerted on it.
 
     `reports` are its wordings, the opener first; `alerted_at` is when one of them was last alerted, `apart` names
@@ -601,8 +578,7 @@ class AlertKind(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """A message that is not about hits (health, heartbeat, dead letter, test): plain text."""
 
     title: str
@@ -610,8 +586,7 @@ class Notice:
     link: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """An outbox row: one alert for one recipient of one channel.
 
     `id` is derived from the alert's contents, so that no alert can be stored twice; it is also the
@@ -652,8 +627,7 @@ def last_tried_at(delivery: Delivery) -> datetime:
     return delivery.sent_at or delivery.tried_at or delivery.created_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelAnswer:
+class ChannelAnswer(Struct, frozen=True, kw_only=True):
     """What one recipient of a channel answered to a test alert; `recipient` is "" where there is only one."""
 
     recipient: str
@@ -661,8 +635,7 @@ class ChannelAnswer:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelTest:
+class ChannelTest(Struct, frozen=True, kw_only=True):
     """A test alert and what each recipient answered; `at` is when it was sent."""
 
     channel: str
@@ -674,8 +647,7 @@ class ChannelTest:
         return all(answer.ok for answer in self.answers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelActivity:
+class ChannelActivity(Struct, frozen=True, kw_only=True):
     """The latest deliveries of a channel that were tried, newest first; `sent` counts those of the last hour."""
 
     name: str
@@ -693,8 +665,7 @@ def channel_state(activity: ChannelActivity, test: ChannelTest | None) -> str:
     return DeliveryState.SENT.value if last.sent_at else last.state.value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
+class Silence(Struct, frozen=True, kw_only=True):
     """A person's request for silence about a rule, a feed or a story, until an instant."""
 
     id: int | None = None
@@ -706,8 +677,7 @@ class Silence:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedLink:
+class FeedLink(Struct, frozen=True, kw_only=True):
     """A token that opens one of the site's own feeds by its address alone; stored is only the token's digest."""
 
     id: int | None = None
@@ -716,8 +686,7 @@ class FeedLink:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class Edit(Struct, frozen=True, kw_only=True):
     """One change of a configuration file: from `line` on (the first is 1), `removed` became `added`.
 
     `about` names what was changed, `undoes` the edit that this one took back.
@@ -733,8 +702,7 @@ class Edit:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HitDelivery:
+class HitDelivery(Struct, frozen=True, kw_only=True):
     """An alert that reports a hit. `at`: when it was sent, or when it is due; None where it will not be sent."""
 
     id: str
@@ -743,8 +711,7 @@ class HitDelivery:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HitDetail:
+class HitDetail(Struct, frozen=True, kw_only=True):
     """A hit inside an alert, with its entry, the other sources of its story, and the alerts that report it.
 
     `earlier_alerts` are those of its rule that had reported its story before: they stand for a hit that has none.
@@ -773,8 +740,7 @@ class HitDetail:
         return self.dated_at if by == "published" else self.recorded_at, self.hit.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class Alert(Struct, frozen=True, kw_only=True):
     """An alert for a notifier to send: either evidence or a notice, never both.
 
     `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
@@ -800,8 +766,7 @@ class Alert:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True):
     """A channel's acceptance of an alert; `detail` is its answer in words."""
 
     detail: str = ""
@@ -810,8 +775,7 @@ class Receipt:
 # --- the one write of a poll ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleHistory:
+class RuleHistory(Struct, frozen=True, kw_only=True):
     """Recent hits of a rule: (instant, feed, hit id), oldest first."""
 
     rule: str
@@ -819,8 +783,7 @@ class RuleHistory:
     last_alert_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingQuery:
+class RoutingQuery(Struct, frozen=True, kw_only=True):
     """The facts that routing needs before it decides; the store looks them up inside the transaction.
 
     `hits` are ids that may be stored already, `entries` the (feed, key) of entries whose story may be known
@@ -845,8 +808,7 @@ class Undelivered(NamedTuple):
     recipient: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingContext:
+class RoutingContext(Struct, frozen=True, kw_only=True):
     """The answer to a RoutingQuery: known hits, stories that share a key, rule histories, active silences.
 
     `homes` are the stories of the entries that were asked for, by (feed, key); `keys` has, for each key that was
@@ -880,8 +842,7 @@ class StoryMerge(NamedTuple):
     into: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingResult:
+class RoutingResult(Struct, frozen=True, kw_only=True):
     """The decisions of routing: hits with their state, stories made or grown, deliveries to make.
 
     `reports` are new reports, or ones that were written again, each with the id of its story; `keys` go with them.
@@ -899,8 +860,7 @@ class RoutingResult:
     redelivered: tuple[Undelivered, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnroutedPoll:
+class UnroutedPoll(Struct, frozen=True, kw_only=True):
     """A poll, or a part of one, as its routing sees it; its hits may be stored already (`HitState.NEW`).
 
     `entries` are those of the hits, which need no texts: `reports` describe them, by (feed, key). `at` is when it was
@@ -916,8 +876,7 @@ class UnroutedPoll:
     reports: Mapping[tuple[str, str], Report] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
+class Routed(Struct, frozen=True, kw_only=True):
     """What one round of routing did: of how many `polls`, with how many hits; `channels` have something to send now.
 
     `outcomes`: what became of the hits, in words. `failed` says of feeds why their hits could not be routed; those are
@@ -942,8 +901,7 @@ class StoryLink(NamedTuple):
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoryEdit:
+class StoryEdit(Struct, frozen=True, kw_only=True):
     """A person's change of stories: everything that is written again, and what is made. `hits` are stored ones."""
 
     link: StoryLink
@@ -955,8 +913,7 @@ class StoryEdit:
     deliveries: tuple[Delivery, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollResult:
+class PollResult(Struct, frozen=True, kw_only=True):
     """All changes of one poll of one feed, written in one transaction.
 
     `articles_wanted` are keys of `entries` whose articles are to be read afterwards. `unfinished`: further parts
@@ -980,8 +937,7 @@ class PollResult:
 # --- reading ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedSummary:
+class FeedSummary(Struct, frozen=True, kw_only=True):
     """A feed's state with figures about its entries; 0 where nobody asked for them."""
 
     state: FeedState
@@ -989,8 +945,7 @@ class FeedSummary:
     hits: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HitFilter:
+class HitFilter(Struct, frozen=True, kw_only=True):
     """Criteria for a list of hits; None or empty: all. Newest first, `before` continues a listing.
 
     `by`: the time that the order, `since`, `until` and `before` mean.
@@ -1015,8 +970,7 @@ def is_to_do(hit: Hit) -> bool:
     return hit.mark is None and hit.state.value not in KNOWN_STORY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facets:
+class Facets(Struct, frozen=True, kw_only=True):
     """How many cards (stories, or entries without one) of a listing have each value, most first.
 
     Counted over its newest `hits` hits; a language is "" where the feed names none.
@@ -1028,8 +982,7 @@ class Facets:
     hits: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorySummary:
+class StorySummary(Struct, frozen=True, kw_only=True):
     """A story in a listing: how many hits it has, how many were folded, how many alerted again as updates."""
 
     id: str
@@ -1043,8 +996,7 @@ class StorySummary:
     updates: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleStats:
+class RuleStats(Struct, frozen=True, kw_only=True):
     """Statistics of a rule: all hits, alerts, marks, and (day, hits) of the last 30 days.
 
     `folded` counts hits that were folded, those among them that a person took out again too: these are `undone`.
@@ -1061,8 +1013,7 @@ class RuleStats:
     days: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One attempt to deliver: `outcome` is a DeliveryState or "unknown"."""
 
     delivery: str
@@ -1073,8 +1024,7 @@ class Attempt:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
+class Stats(Struct, frozen=True, kw_only=True):
     """Numbers of stored rows."""
 
     feeds: int
@@ -1087,8 +1037,7 @@ class Stats:
 # --- health of the service -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopStatus:
+class LoopStatus(Struct, frozen=True, kw_only=True):
     """The state of a loop: `late` if no tick came within its timeout, `error` why its last tick failed."""
 
     name: str
@@ -1098,8 +1047,7 @@ class LoopStatus:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Struct, frozen=True, kw_only=True):
     """A process of the service on this machine; `loops`: which of its loops are healthy, if known."""
 
     pid: int
@@ -1112,8 +1060,7 @@ class Process:
 Severity = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """A problem and its remedy. `area` is feeds, alerts, database or service; `kind` a stable word."""
 
     kind: str
@@ -1123,8 +1070,7 @@ class Finding:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overdue:
+class Overdue(Struct, frozen=True, kw_only=True):
     """Work that is due and not done: a feed, or what waits on a channel. `due_at` is the oldest of `count`."""
 
     name: str
@@ -1133,8 +1079,7 @@ class Overdue:
     interval_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspect:
+class Suspect(Struct, frozen=True, kw_only=True):
     """A feed or an alert that was being worked on when processes died, `deaths` times in a row."""
 
     kind: Literal["feed", "delivery"]
@@ -1154,8 +1099,7 @@ class Unrouted(NamedTuple):
 NOTHING_UNROUTED = Unrouted()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class Backlog(Struct, frozen=True, kw_only=True):
     """Overdue work: feeds that are late by their own interval (the first few, and how many), and each channel.
 
     `oldest_feed_due_at` covers all feeds that are due, overdue or not.
@@ -1188,8 +1132,7 @@ class Backlog:
         return min((channel.due_at for channel in self.channels), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigVersion:
+class ConfigVersion(Struct, frozen=True, kw_only=True):
     """One configuration of a cluster: `by` names who put it in force, `at` is the database's clock."""
 
     number: int
@@ -1198,8 +1141,7 @@ class ConfigVersion:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredConfig:
+class StoredConfig(Struct, frozen=True, kw_only=True):
     """The files of a configuration as (name, text); `feeds` are those that say nothing but feeds, if asked for."""
 
     version: ConfigVersion
@@ -1207,8 +1149,7 @@ class StoredConfig:
     feeds: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """A process of a cluster. `silent_s`: seconds since its heartbeat; every instant is the database's.
 
     `config`: the number that it follows; `lacks`: what it needs and does not have (secrets), in words.
@@ -1226,8 +1167,7 @@ class Node:
     silent_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """A piece of work that one process of a cluster does at a time; `name` is unique among live jobs.
 
     `kind` says who can do it, `subject` what it is about (a lane, a channel); `config`: the number that a process
@@ -1243,8 +1183,7 @@ class Job:
         return f"{self.kind}:{self.subject}" if self.subject else self.kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedJob:
+class QueuedJob(Struct, frozen=True, kw_only=True):
     """A live job in the engine's queue: waiting or at work, for how many seconds, `attempts` so far.
 
     `silent_s`: how long the process that works on it has not been heard of.
@@ -1259,8 +1198,7 @@ class QueuedJob:
     silent_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class Queue(Struct, frozen=True, kw_only=True):
     """What a cluster's engine has to do: live jobs, the oldest first, jobs that failed, and workers that live."""
 
     jobs: tuple[QueuedJob, ...] = ()
@@ -1268,8 +1206,7 @@ class Queue:
     workers: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """The state of the service. `lag_s`: how long the most overdue feed has been waiting.
 
     `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
@@ -1305,8 +1242,7 @@ class Status:
 # --- what people change by hand --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undo:
+class Undo(Struct, frozen=True, kw_only=True):
     """A change that a person made, by which it can be taken back. `kind` is a word that pages and JSON show.
 
     `id` is made by the code that offers the undo, and cannot be guessed. `count`: how many rows were put back.
@@ -1318,8 +1254,7 @@ class Undo:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """A person's words on a story."""
 
     id: int | None = None
@@ -1328,8 +1263,7 @@ class Note:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """A saved view: filters with a name. `id` is part of its addresses, `query` holds (parameter, value)."""
 
     id: str

@@ -4,7 +4,8 @@ The store and JSON keep the engine's words (`held: baseline`); pages and command
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aggregator.core.model import (
     REPORTED,

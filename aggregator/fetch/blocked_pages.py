@@ -1,6 +1,5 @@
 """Answers without a document: named by their status and headers, in words that help."""
 
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from aggregator.core.errors import BadStatus
@@ -97,6 +96,8 @@ def _is_html(response: Response) -> bool:
 
 def _phrase(response: Response) -> str:
     """Return the standard's words for a status; a server's own only if it has none."""
+    from http import HTTPStatus
+
     try:
         return HTTPStatus(response.status).phrase
     except ValueError:

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import brotli
-
 from aggregator.core.errors import TooLarge, Unreachable
 
 RATIO = 200
@@ -30,7 +28,7 @@ CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Decoder(Protocol):
-    """One Content-Encoding; raises zlib.error or brotli.error on broken data."""
+    """One Content-Encoding; raises zlib.error on broken data, whichever it is."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Yield the decoded `data`, at most PIECE_BYTES at a time."""
@@ -106,16 +104,22 @@ class BrotliDecoder:
     """br (RFC 7932)."""
 
     def __init__(self) -> None:
+        import brotli  # few servers use it
+
         self._decompressor = brotli.Decompressor()
+        self._error = brotli.error
         self._fed = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         if self._decompressor.is_finished():
             return
         self._fed = self._fed or bool(data)
-        yield self._decompressor.process(data, output_buffer_limit=PIECE_BYTES)
-        while not self._decompressor.can_accept_more_data():
-            yield self._decompressor.process(b"", output_buffer_limit=PIECE_BYTES)
+        try:
+            yield self._decompressor.process(data, output_buffer_limit=PIECE_BYTES)
+            while not self._decompressor.can_accept_more_data():
+                yield self._decompressor.process(b"", output_buffer_limit=PIECE_BYTES)
+        except self._error as error:
+            raise zlib.error(f"brotli: {error}") from error
 
     def is_complete(self) -> bool:
         return not self._fed or bool(self._decompressor.is_finished())
@@ -130,7 +134,7 @@ class Layer:
         self._decoder: Decoder | None = None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield the decoded `data`. Raises zlib.error, brotli.error; Unasked for a coding that is not ours."""
+        """Yield the decoded `data`. Raises zlib.error; Unasked for a coding that is not ours."""
         if self._decoder is None:
             self._head += data
             if len(self._head) < LOOK_AT_BYTES:
@@ -234,7 +238,7 @@ class DecodedBody:
         except Unasked as error:
             message = f"{self._host}: unsupported Content-Encoding"
             raise Unreachable(message, connected=True, url=self._url) from error
-        except (zlib.error, brotli.error) as error:
+        except zlib.error as error:
             message = f"{self._host}: the compressed response is corrupt"
             raise Unreachable(message, connected=True, url=self._url) from error
 

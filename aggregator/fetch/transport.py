@@ -9,10 +9,12 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
 from multidict import CIMultiDictProxy
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, Unreachable
@@ -20,7 +22,6 @@ from aggregator.core.model import Validators
 from aggregator.core.text.headers import is_header
 from aggregator.fetch import url as addresses
 from aggregator.fetch.budget import Budget, Hold
-from aggregator.fetch.cookies import Jar
 from aggregator.fetch.curl import CurlClient, Exchange, Hop
 from aggregator.fetch.error_messages import describe_resolution
 from aggregator.fetch.http_headers import header
@@ -28,6 +29,9 @@ from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.resolver import Given, Resolver, numeric
 from aggregator.fetch.ssrf import AddressPolicy, is_public
 from aggregator.fetch.url import ParsedUrl
+
+if TYPE_CHECKING:
+    from aggregator.fetch.cookies import Jar
 
 MAX_HOPS = 5
 DEFAULT_CONCURRENCY = 128
@@ -37,8 +41,7 @@ ENCODINGS = "gzip, br"
 BROKEN_UTF8 = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A request.
 
     `home` is the configured address of the feed that asks; default: `url`, which a person named.
@@ -65,8 +68,7 @@ class Request:
     max_body_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Struct, frozen=True, kw_only=True):
     """A complete answer. `hops` are (status, URL that answered with it); `url` gave this answer.
 
     The body is read only of a 2xx; of others the status and headers say what there is to know.
@@ -120,7 +122,10 @@ class _RedirectState:
         hops = (*self.hops, (status, self.place.text))
         following = addresses.join_url(self.place, location)
         if set_here := headers.getall("Set-Cookie", ()):
-            self.jar = self.jar or Jar()
+            if self.jar is None:
+                from aggregator.fetch.cookies import Jar
+
+                self.jar = Jar()
             self.jar.take(self.place, set_here, headers.get("Date", ""))
         visit = following.text, self.jar.header(following) if self.jar else ""
         if visit in self.visited:

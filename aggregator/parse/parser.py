@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from aggregator.core.model import FEED, FeedState, Fetched, ParsedEntry, ParsedFeed, ParseLevel, Reading
 from aggregator.core.polling.health import is_proven

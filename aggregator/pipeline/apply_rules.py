@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from msgspec import structs
+
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult, Undo, Vocabulary
 from aggregator.core.results import BaselineSent
@@ -27,7 +29,7 @@ async def find_hits(
         for entry in batch:
             feed = active.feeds.get(entry.feed)
             if feed and (found := match(active, feed, [entry], now)):
-                entries.append(replace(entry, reason=Reason.APPLIED))
+                entries.append(structs.replace(entry, reason=Reason.APPLIED))
                 hits += found
         step(len(batch))
     return tuple(entries), tuple(hits)
@@ -46,7 +48,9 @@ async def send_baseline(
     details = await catalog.baseline(rule)
     now = context.now()
     earliest = now + timedelta(seconds=wait_s)
-    made = tuple(replace(one, due_at=max(one.due_at, earliest)) for one in active.router.digest_baseline(details, now))
+    made = tuple(
+        structs.replace(one, due_at=max(one.due_at, earliest)) for one in active.router.digest_baseline(details, now)
+    )
     named = {hit for delivery in made for hit in delivery.hits}
     if named:
         await catalog.report_baseline(sorted(named), made, undo=undo)

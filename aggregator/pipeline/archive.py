@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from aggregator.core.errors import AggregatorError, FetchError
 from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed
 from aggregator.core.polling.archive import PAGES, may_follow, unseen_entries
@@ -74,7 +76,7 @@ class ArchiveReader:
         if not isinstance(page, Fetched) or not may_follow(url, page.url):
             raise FetchError("the archive links to another site", url=url)
         try:
-            return replace(page, body=b"", held=None), await self._parser.parse(page, blank)
+            return structs.replace(page, body=b"", held=None), await self._parser.parse(page, blank)
         finally:
             if page.held is not None:
                 page.held.release()

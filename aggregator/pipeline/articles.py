@@ -7,9 +7,11 @@ A request is a row: it outlives a restart, and is dropped after three attempts.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
 from aggregator.core.model import ArticleRequest, Entry, UnroutedPoll

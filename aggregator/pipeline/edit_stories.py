@@ -1,7 +1,8 @@
 """Changes that people make to stories: split one, join two."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import NO_FREQUENCIES, Undo

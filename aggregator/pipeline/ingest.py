@@ -12,6 +12,8 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from aggregator.core.errors import (
     AggregatorError,
     ConfigErrors,
@@ -37,7 +39,6 @@ from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.pipeline.connectivity import OutageDetector
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.polled import PolledFeed, health_news
-from aggregator.pipeline.sitemaps import SitemapReader
 from aggregator.ports import Feeds, Fetcher, Parser, Recall
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class Ingestor:
         self._feeds = feeds
         self._fetcher = fetcher
         self._parser = parser
-        self._sitemaps = SitemapReader(fetcher, parser)
         self._context = context
         self._observe = observe
         self._network = OutageDetector(context.clock)
@@ -166,8 +166,14 @@ class Ingestor:
             if isinstance(response, NotModified):
                 return await self._unchanged(active, feed, state, response, None)
             parsed = await self._parsed(feed, state, response)
-            response, parsed = await self._sitemaps.read(feed, state, response, parsed, self._recall(state))
-            response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
+            if parsed.parts:
+                from aggregator.pipeline.sitemaps import SitemapReader  # few sources are indexes
+
+                sitemaps = SitemapReader(self._fetcher, self._parser)
+                response, parsed = await sitemaps.read(feed, state, response, parsed, self._recall(state))
+            response = structs.replace(
+                response, body=b"", held=None
+            )  # what was read need not be kept until all is stored
             return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
             return await self._failed(active, feed, state, error)

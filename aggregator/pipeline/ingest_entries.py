@@ -12,6 +12,8 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from aggregator.core.model import (
     Entry,
     FeedState,
@@ -82,7 +84,7 @@ class EntryIngestor:
             log.info("%d entries exceed the daily budget", len(found.entries) - len(kept), extra={"feed": state.id})
         new_entries = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
         after, hosts = after_success(
-            replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile, stored_today=today),
+            structs.replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile, stored_today=today),
             feed,
             settings.polling,
             response=response,
@@ -139,7 +141,8 @@ class EntryIngestor:
         changed = [entry.key for entry in entries if entry.reason is Reason.CHANGED]
         articles = await self._feeds.contents(state.id, changed) if changed else {}
         return tuple(
-            replace(entry, content=max(entry.content, articles.get(entry.key, ""), key=len)) for entry in entries
+            structs.replace(entry, content=max(entry.content, articles.get(entry.key, ""), key=len))
+            for entry in entries
         )
 
     async def _commit(

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from aggregator.core.delivery import compose
 from aggregator.core.delivery.notices import health_channels, notice_deliveries

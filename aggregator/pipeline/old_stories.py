@@ -4,9 +4,10 @@ Apart from `vocabulary`, which needs it once in the life of a database.
 """
 
 import logging
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
+
+from msgspec.structs import replace
 
 from aggregator.core.events import EVENT_AGE, counted
 from aggregator.core.model import (

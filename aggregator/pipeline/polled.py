@@ -1,9 +1,10 @@
 """The result of a poll, and the notices about the feed itself that follow from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import AlertKind, Delivery, Entry, FeedState, ParseLevel, Reason
@@ -12,8 +13,7 @@ from aggregator.core.polling.health import gap_notice, transition
 from aggregator.pipeline.context import ActiveConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolledFeed:
+class PolledFeed(Struct, frozen=True, kw_only=True):
     """The result of one poll. `match_s` and `elapsed_s` are seconds; `error` is why it failed.
 
     `gap`: entries came and went between two polls; "closed" if the feed's archive had them. `first`: nothing of the

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, SitemapPart

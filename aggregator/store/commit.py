@@ -5,11 +5,11 @@ story of one poll must be known to the next.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from aggregator.core.errors import Conflict, StoreError
@@ -41,8 +41,7 @@ if TYPE_CHECKING:  # most polls have no entries, and their commits do without st
 MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollCommit:
+class PollCommit(Struct, frozen=True, kw_only=True):
     """A poll to be written, with the routing to be done in the same transaction, or `later`."""
 
     poll: PollResult

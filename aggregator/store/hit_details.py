@@ -1,10 +1,10 @@
 """Hits with their details: each with its entry, the feed's title, and the other sources of the story."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row, Select, select
 
 from aggregator.core.model import WAITING, DeliveryState, HitDelivery, HitDetail, Story

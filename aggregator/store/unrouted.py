@@ -6,10 +6,10 @@ dies in between has neither lost nor repeated anything.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
 
 from aggregator.core.errors import StoreError

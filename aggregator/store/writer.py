@@ -9,10 +9,10 @@ transaction is rolled back and every member is written again on its own.
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from aggregator.core.errors import StoreError
@@ -28,8 +28,7 @@ M = TypeVar("M")
 Step = Callable[[Connection, Sequence[M]], Sequence[T | StoreError]]
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedWrite:
+class QueuedWrite(Struct, frozen=True):
     """One caller's share of a group."""
 
     step: Step[Any, Any]

@@ -9,9 +9,10 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import HitDetail, HitFilter

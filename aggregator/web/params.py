@@ -5,12 +5,12 @@ import binascii
 import hashlib
 import re
 import unicodedata
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import HTTPException, Query, Request
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from aggregator.core.model import By, HitDetail, HitFilter, Period, SearchOrder, View

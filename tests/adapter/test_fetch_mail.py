@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
 from aggregator.core.model import FeedState, Fetched, NotModified

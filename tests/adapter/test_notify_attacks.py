@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import SMTP
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from aggregator.core.model import Alert, AlertKind, Entry, Hit, HitDetail, Span
 from aggregator.notify.console import print_alert

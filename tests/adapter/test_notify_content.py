@@ -1,8 +1,7 @@
 """The content of an alert: one story is an alert however many rules found it; digests are grouped and counted."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Alert, AlertKind, Span
 from aggregator.notify.render import build_content, text

@@ -5,13 +5,13 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError

@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from msgspec import structs
 from pydantic import SecretStr
 
 from aggregator.core.errors import DeliveryError
@@ -51,7 +52,7 @@ async def test_attacks_leave_inert(service: Service) -> None:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 async def test_the_link_and_the_headline_once(service: Service) -> None:
     """Every alert carries its evidence, and says its headline once beside the sentence that quotes it."""
-    plain = replace(attacked(HEADLINE), hits=(_named(HEADLINE, "Feed"),))
+    plain = structs.replace(attacked(HEADLINE), hits=(_named(HEADLINE, "Feed"),))
     found = [unescape(text) for one in await send(service, plain) for text in one.texts(service.plain)]
     assert any(LINK in text for text in found)
     mails = service.reads == {"html"}  # the document has a title of its own
@@ -60,8 +61,8 @@ async def test_the_link_and_the_headline_once(service: Service) -> None:
 
 def _named(title: str, feed: str) -> Any:
     first = attacked(title).hits[0]
-    hit = replace(first.hit, snippet="")
-    return replace(first, feed_title=feed, also_in=(), hit=hit, entry=replace(first.entry, summary=""))
+    hit = structs.replace(first.hit, snippet="")
+    return structs.replace(first, feed_title=feed, also_in=(), hit=hit, entry=structs.replace(first.entry, summary=""))
 
 
 @pytest.mark.parametrize("name", ["Discord", "Guilded"])
@@ -109,7 +110,7 @@ LONG = {
 async def test_a_long_digest_is_sent_in_numbered_parts(name: str, word: str) -> None:
     """Every story of a digest of eighty arrives, in parts that are numbered and fit."""
     stories = tuple(_story(number, word) for number in range(80))
-    night = replace(alerts()["digest"], kind=AlertKind.DIGEST, hits=stories, more=0, page=None)
+    night = structs.replace(alerts()["digest"], kind=AlertKind.DIGEST, hits=stories, more=0, page=None)
     sent = await send(BY_NAME[name], night)
     assert len(sent) > 1
     said = "\n".join(texts(sent))
@@ -121,15 +122,15 @@ async def test_a_long_digest_is_sent_in_numbered_parts(name: str, word: str) -> 
 
 def _story(number: int, word: str) -> Any:
     first = detail(0)
-    hit = replace(first.hit, id=f"h{number}", story=f"s{number}", entry_key=str(number), spans=())
-    entry = replace(first.entry, key=str(number), title=f"{word} number {number} end")
-    return replace(first, hit=hit, entry=entry)
+    hit = structs.replace(first.hit, id=f"h{number}", story=f"s{number}", entry_key=str(number), spans=())
+    entry = structs.replace(first.entry, key=str(number), title=f"{word} number {number} end")
+    return structs.replace(first, hit=hit, entry=entry)
 
 
 async def test_a_retry_goes_on_with_the_parts_that_are_missing() -> None:
     """Parts that were accepted are not sent again when a later one fails."""
     stories = tuple(_story(number, "Ankara") for number in range(80))
-    night = replace(alerts()["digest"], kind=AlertKind.DIGEST, hits=stories, more=0, page=None)
+    night = structs.replace(alerts()["digest"], kind=AlertKind.DIGEST, hits=stories, more=0, page=None)
     channel = Channel(name="desk", url=(SecretStr(BY_NAME["Discord"].url),))
     notifier = open_notifier(_Clock())
     with recording({}) as sent:

@@ -1,12 +1,12 @@
 """The hot path never reads a whole table: its cost does not grow with what is stored."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine, event
 
 from aggregator.core.model import (

@@ -6,13 +6,13 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import feedparser
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel
 
 from aggregator.core.errors import StoreError

@@ -1,12 +1,12 @@
 """The pages without a browser: what they hold, and that they stay light however much there is."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
 from fastapi import Request
+from msgspec.structs import replace
 
 from aggregator.core.settings import Config
 from aggregator.web import create_app

@@ -1,8 +1,7 @@
 """The first day on the pages: the guide, and the digest of what was already there."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Health
 from aggregator.core.settings import Config

@@ -2,9 +2,9 @@
 
 import html
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel
 
 from aggregator.core.model import Because, HitState, JoinKind, NearMiss

@@ -5,10 +5,10 @@ python -m tests.browser.screenshots [DIRECTORY]    (docs/images without one; nee
 
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aggregator.core.delivery import delivery_id

@@ -1,7 +1,6 @@
 """An analyst's morning: fifty hits by keys alone, marks of cards, undo, mute, several at once."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, Site

@@ -1,7 +1,8 @@
 """Hostile text from feeds, in every field, on every page, in a real browser: none of it runs."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from aggregator.core.model import (
     Attempt,

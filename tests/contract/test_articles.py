@@ -1,9 +1,9 @@
 """The promises of every store about requests for full texts."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import (

@@ -1,10 +1,10 @@
 """The promises of every store about work that is due and not done."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import (
     Backlog,

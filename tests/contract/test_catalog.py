@@ -1,12 +1,12 @@
 """The promises of the reading side of every store, with the changes that people make by hand."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import (

@@ -1,9 +1,9 @@
 """The memory of every store of the work that was under way when a process died."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Delivery, DeliveryState, FeedState, PollResult, Suspect
 from aggregator.core.polling.schedule import rest_after_deaths_s

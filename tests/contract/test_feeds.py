@@ -1,11 +1,11 @@
 """The promises of the polling side of every store."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import (

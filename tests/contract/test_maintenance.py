@@ -1,9 +1,9 @@
 """The promises of every store's maintenance."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import DeliveryState, Health, HitFilter, HostLimit, PollResult, RoutingResult, Silence

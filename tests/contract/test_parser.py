@@ -1,9 +1,9 @@
 """The port Parser: the same promises from worker processes and from a parser without any."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedState, Fetched, ParseLevel

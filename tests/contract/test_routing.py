@@ -1,13 +1,14 @@
 """Routing after the commit: it decides what routing in the commit would have decided, and holds up nobody."""
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, Hit, HitFilter, PollResult, Reason, Routed, Silence, Unrouted, UnroutedPoll
 from aggregator.core.routing import describe
@@ -224,7 +225,8 @@ async def test_hits_wait_for_a_router_that_knows_their_rules(store: AnyStore) ->
     await store.feeds.sync([feed("a")], NOW)
     await poll(store, active, "a", NOW, [entry(title="S-400", seen_at=NOW)], later=True)
     for number, hits in ((0, 0), (1, 1)):
-        context = Context(config=lambda number=number: replace(active, number=number), clock=clock, owner="me")  # type: ignore[misc]
+        numbered = dataclasses.replace(active, number=number)
+        context = Context(config=lambda numbered=numbered: numbered, clock=clock, owner="me")  # type: ignore[misc]
         heard: list[str] = []
 
         async def offered(channels: object, heard: list[str] = heard) -> None:

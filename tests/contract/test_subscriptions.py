@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from aggregator.core.model import PollResult
 from aggregator.core.polling.websub import HubSubscription, Offer, SubscriptionState, Unsubscription
@@ -29,7 +30,7 @@ async def test_offers_are_feeds_with_a_hub(store: AnyStore) -> None:
     await offering(store, "a", "b")
     await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
     (state,) = await lease(store.feeds, "b")
-    await store.feeds.commit(PollResult(state=replace(state, self_url="https://b.example/self")), owner="me")
+    await store.feeds.commit(PollResult(state=structs.replace(state, self_url="https://b.example/self")), owner="me")
     assert await store.subscriptions.offers() == (
         Offer(feed="a", hub="https://hub.example/", topic="https://a.example/feed"),
         Offer(feed="b", hub="https://hub.example/", topic="https://b.example/self"),

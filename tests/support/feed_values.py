@@ -1,7 +1,8 @@
 """Feeds and states, short to write."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from aggregator.core.model import FeedState
 from aggregator.core.settings import Feed

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from msgspec import structs
+
 from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overdue
@@ -103,9 +105,9 @@ class FeedRow:
 
     def seen(self) -> FeedState:
         """As the ports show it."""
-        state = replace(self.state, title=self.title or self.state.title)
+        state = structs.replace(self.state, title=self.title or self.state.title)
         if self.paused_at is not None:
-            state = replace(state, health=Health.PAUSED, health_since=self.paused_at)
+            state = structs.replace(state, health=Health.PAUSED, health_since=self.paused_at)
         return state
 
     def due_at(self) -> datetime | None:
@@ -188,7 +190,7 @@ class Tables:
         reports = [report for story, report in self.reports.values() if story == name]
         reports.sort(key=lambda report: (report.id != name, report.at, report.id))
         apart = frozenset(other for story, other in self.apart if story == name)
-        return replace(self.stories[name], reports=tuple(reports), apart=apart)
+        return structs.replace(self.stories[name], reports=tuple(reports), apart=apart)
 
     def merge(self, merged: StoryMerge) -> None:
         """Everything that names a story names another one."""
@@ -196,9 +198,11 @@ class Tables:
         for key, at in self.story_keys.pop(gone, {}).items():
             self.story_keys.setdefault(into, {}).setdefault(key, at)
         self.reports |= {n: (into, report) for n, (story, report) in self.reports.items() if story == gone}
-        self.hits |= {n: replace(row, story=into) for n, row in self.hits.items() if row.story == gone}
-        self.deliveries |= {n: replace(row, story=into) for n, row in self.deliveries.items() if row.story == gone}
-        self.silences |= {n: replace(row, story=into) for n, row in self.silences.items() if row.story == gone}
+        self.hits |= {n: structs.replace(row, story=into) for n, row in self.hits.items() if row.story == gone}
+        self.deliveries |= {
+            n: structs.replace(row, story=into) for n, row in self.deliveries.items() if row.story == gone
+        }
+        self.silences |= {n: structs.replace(row, story=into) for n, row in self.silences.items() if row.story == gone}
         self.undelivered = {u._replace(story=into) if u.story == gone else u for u in self.undelivered}
         renamed = {(into if a == gone else a, into if b == gone else b) for a, b in self.apart}
         self.apart = {(a, b): True for a, b in renamed if a != b}
@@ -208,9 +212,11 @@ class Tables:
         for story in routed.stories:
             before = self.stories.get(story.id)
             self.stories[story.id] = (
-                replace(story, first_at=before.first_at, acknowledged_at=before.acknowledged_at) if before else story
+                structs.replace(story, first_at=before.first_at, acknowledged_at=before.acknowledged_at)
+                if before
+                else story
             )
-            self.stories[story.id] = replace(self.stories[story.id], reports=(), apart=frozenset())
+            self.stories[story.id] = structs.replace(self.stories[story.id], reports=(), apart=frozenset())
         self.reports |= {report.id: (story, report) for story, report in routed.reports}
         for number, (key, story_id, at) in enumerate(routed.keys):
             self.story_keys.setdefault(story_id, {})[key] = at + number * MICROSECOND
@@ -253,7 +259,7 @@ class Tables:
         ordered = sorted(self.deliveries.values(), key=lambda one: (one.created_at, one.id))
         shown = [one for one in ordered if not one.reason.startswith("folded into ")]
         return tuple(
-            replace(
+            structs.replace(
                 detail,
                 deliveries=tuple(_short(one) for one in shown if detail.hit.id in one.hits),
                 earlier_alerts=tuple(_short(one) for one in shown if self._is_earlier(one, detail.hit)),
@@ -294,7 +300,7 @@ class MemoryFeeds:
             before, row.reading = row.reading, feed.reading.text
             if row.state.configured_url != fresh.configured_url or before not in (None, row.reading):
                 kept = ("title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "parse_levels")
-                row.state = replace(fresh, **{name: getattr(row.state, name) for name in kept})
+                row.state = structs.replace(fresh, **{name: getattr(row.state, name) for name in kept})
                 row.begun_at = None
                 self._tables.memories.pop(feed.id, None)
 
@@ -328,7 +334,7 @@ class MemoryFeeds:
             host = host_key(row.state.url)
             shares[host] += 1
             if per_host is None or shares[host] <= per_host:
-                row.state = replace(row.state, lease_owner=owner, lease_until=until)
+                row.state = structs.replace(row.state, lease_owner=owner, lease_until=until)
                 claimed.append(row.seen())
         return tuple(claimed)
 
@@ -338,8 +344,8 @@ class MemoryFeeds:
             if row.begun_at and state.lease_until and state.lease_until <= now and state.lease_owner != owner:
                 rest = now + timedelta(seconds=rest_after_deaths_s(state.deaths + 1))
                 next_at = max(state.next_poll_at or rest, rest)
-                freed = replace(state, lease_owner=None, lease_until=None)
-                row.state, row.begun_at = replace(freed, deaths=state.deaths + 1, next_poll_at=next_at), None
+                freed = structs.replace(state, lease_owner=None, lease_until=None)
+                row.state, row.begun_at = structs.replace(freed, deaths=state.deaths + 1, next_poll_at=next_at), None
 
     async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
         row = self._tables.feeds.get(feed)
@@ -388,14 +394,16 @@ class MemoryFeeds:
             raise Conflict(f"feed {poll.state.id}: lease lost")
         routed = RoutingResult(hits=poll.hits)
         if later is not None:
-            routed = RoutingResult(hits=tuple(replace(hit, state=HitState.NEW) for hit in poll.hits))
+            routed = RoutingResult(hits=tuple(structs.replace(hit, state=HitState.NEW) for hit in poll.hits))
             tables.unrouted.append(Waiting(later, later.at))
         elif route is not None:
             routed = route(self._answer(question or RoutingQuery(), poll.state.last_polled_at))
         self._check_hits(poll, routed.hits)
         if not poll.unfinished:
-            kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
-            row.state = replace(kept, hub_until=row.state.hub_until)
+            kept = structs.replace(
+                poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None
+            )
+            row.state = structs.replace(kept, hub_until=row.state.hub_until)
             row.begun_at = None
         if poll.memory is not None:
             tables.memories[poll.state.id] = poll.memory
@@ -423,10 +431,10 @@ class MemoryFeeds:
             stored = [tables.hits[hit.id] for hit in one.poll.hits if hit.id in tables.hits]
             new = {hit.id for hit in stored if hit.state is HitState.NEW}
             try:
-                question, route = decide(replace(one.poll, hits=tuple(stored)))
+                question, route = decide(structs.replace(one.poll, hits=tuple(stored)))
                 context = self._answer(question or RoutingQuery(), now)
                 silences = tables.live_silences(one.poll.at)
-                routed = route(replace(context, known=context.known - new, silences=silences))
+                routed = route(structs.replace(context, known=context.known - new, silences=silences))
             except Exception as error:  # noqa: BLE001  whatever it is, it concerns this poll only
                 wait_s = min(5.0 * 2**one.tries, 3600.0)
                 one.due_at, one.tries = now + timedelta(seconds=wait_s), one.tries + 1
@@ -453,12 +461,12 @@ class MemoryFeeds:
         tables = self._tables
         for hit in routed.hits:
             entry_id = hit.entry_id if hit.entry_id is not None else tables.entry_id(hit.feed, hit.entry_key)
-            tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
+            tables.hits.setdefault(hit.id, structs.replace(hit, entry_id=entry_id))
         tables.write_stories(routed)
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
         for hit_id, because in routed.reasons:
-            tables.hits[hit_id] = replace(tables.hits[hit_id], because=because)
+            tables.hits[hit_id] = structs.replace(tables.hits[hit_id], because=because)
         tables.undelivered -= set(routed.redelivered)
 
     def _check_hits(self, poll: PollResult, hits: Sequence[Hit]) -> None:
@@ -478,11 +486,11 @@ class MemoryFeeds:
         there = tables.entry_id(*place)
         if there is None:
             there = tables.number()
-            tables.entries[there] = replace(entry, id=there)
+            tables.entries[there] = structs.replace(entry, id=there)
         elif tables.entries[there].version < entry.version:
-            tables.entries[there] = replace(entry, id=there, seen_at=tables.entries[there].seen_at)
+            tables.entries[there] = structs.replace(entry, id=there, seen_at=tables.entries[there].seen_at)
             tables.emptied.discard(there)
-        return replace(entry, id=there)
+        return structs.replace(entry, id=there)
 
     def _answer(self, question: RoutingQuery, now: datetime | None) -> RoutingContext:
         tables = self._tables
@@ -544,7 +552,7 @@ class MemoryFeeds:
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         for row in self._tables.feeds.values():
             if row.state.id in ids and row.state.lease_owner == owner:
-                row.state = replace(row.state, lease_owner=None, lease_until=None)
+                row.state = structs.replace(row.state, lease_owner=None, lease_until=None)
                 row.begun_at = None
 
 
@@ -576,7 +584,7 @@ class MemoryOutbox:
             lapsed = lost.state is DeliveryState.SENDING and (_wakes(lost) or now) <= now
             if lapsed and self._begun(lost) and lost.lease_owner != owner:
                 self._tables.deliveries[lost.id] = after_death(lost, now)
-                self._tables.attempts[lost.id, lost.attempts] = replace(
+                self._tables.attempts[lost.id, lost.attempts] = structs.replace(
                     self._tables.attempts[lost.id, lost.attempts],
                     ended_at=now,
                     detail="the process ended during this attempt",
@@ -592,7 +600,7 @@ class MemoryOutbox:
         return [d for _, _, d in sorted(turns, key=lambda one: one[:2])][:limit]
 
     def _lease(self, delivery: Delivery, now: datetime, owner: str, lease_s: float) -> Delivery:
-        claimed = replace(
+        claimed = structs.replace(
             delivery,
             state=DeliveryState.SENDING,
             attempts=delivery.attempts + 1,
@@ -614,7 +622,7 @@ class MemoryOutbox:
     async def renew(self, ids: Sequence[str], *, owner: str, until: datetime) -> frozenset[str]:
         rows = [self._tables.deliveries[name] for name in ids if name in self._tables.deliveries]
         held = {d.id: d for d in rows if d.state is DeliveryState.SENDING and d.lease_owner == owner}
-        self._tables.deliveries |= {name: replace(row, lease_until=until) for name, row in held.items()}
+        self._tables.deliveries |= {name: structs.replace(row, lease_until=until) for name, row in held.items()}
         return frozenset(held)
 
     def _begun(self, delivery: Delivery) -> bool:
@@ -623,7 +631,7 @@ class MemoryOutbox:
 
     async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
         self._owned(delivery, owner, attempt)
-        begun = replace(self._tables.attempts[delivery, attempt], outcome="unknown")
+        begun = structs.replace(self._tables.attempts[delivery, attempt], outcome="unknown")
         self._tables.attempts[delivery, attempt] = begun
 
     async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
@@ -639,13 +647,13 @@ class MemoryOutbox:
         at: datetime | None = None,
     ) -> None:
         before = self._owned(after.id, owner, attempt)
-        settled = replace(after, attempts=before.attempts, lease_owner=None, lease_until=None)
+        settled = structs.replace(after, attempts=before.attempts, lease_owner=None, lease_until=None)
         self._tables.deliveries[after.id] = settled
         if after.state in (DeliveryState.HELD, DeliveryState.SUPPRESSED):
             self._untry(settled)
         else:
             unsure = after.state is DeliveryState.RETRY and after.repeat and not before.repeat
-            self._tables.attempts[after.id, attempt] = replace(
+            self._tables.attempts[after.id, attempt] = structs.replace(
                 self._tables.attempts[after.id, attempt],
                 ended_at=at or after.sent_at,
                 outcome="unknown" if unsure else after.state.value,
@@ -670,7 +678,7 @@ class MemoryOutbox:
 
     def _untry(self, delivery: Delivery) -> None:
         self._tables.attempts.pop((delivery.id, delivery.attempts), None)
-        self._tables.deliveries[delivery.id] = replace(delivery, attempts=delivery.attempts - 1)
+        self._tables.deliveries[delivery.id] = structs.replace(delivery, attempts=delivery.attempts - 1)
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
         return self._tables.live_silences(now)
@@ -684,8 +692,8 @@ class MemoryOutbox:
             self._owned(member.id, owner, member.attempts)
         for member in members:
             reason = f"folded into {into.id}"
-            row = replace(self._tables.deliveries[member.id], state=DeliveryState.SUPPRESSED, reason=reason)
-            self._untry(replace(row, lease_owner=None, lease_until=None))
+            row = structs.replace(self._tables.deliveries[member.id], state=DeliveryState.SUPPRESSED, reason=reason)
+            self._untry(structs.replace(row, lease_owner=None, lease_until=None))
         await self.add([into])
 
     async def add(self, deliveries: Sequence[Delivery]) -> int:
@@ -701,7 +709,7 @@ class MemoryOutbox:
             if delivery and delivery.state is DeliveryState.SENDING and delivery.lease_owner == owner:
                 state = DeliveryState.RETRY if delivery.attempts > 1 else DeliveryState.PENDING
                 due_at = until or delivery.due_at
-                self._untry(replace(delivery, state=state, due_at=due_at, lease_owner=None, lease_until=None))
+                self._untry(structs.replace(delivery, state=state, due_at=due_at, lease_owner=None, lease_until=None))
 
 
 class MemorySubscriptions:
@@ -749,7 +757,7 @@ class MemorySubscriptions:
 
     def _promise(self, feed: str, until: datetime | None) -> None:
         row = self._tables.feeds[feed]
-        row.state = replace(row.state, hub_until=until)
+        row.state = structs.replace(row.state, hub_until=until)
 
 
 def _id(state: FeedState) -> str:
@@ -939,8 +947,8 @@ class MemoryCatalog(MemoryTriage):
         )
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
-        stories = _by_story(await self.hits(replace(wanted, before=None), limit=0))
-        members = _by_story(await self.hits(replace(wanted, before=None, todo=False), limit=0))
+        stories = _by_story(await self.hits(structs.replace(wanted, before=None), limit=0))
+        members = _by_story(await self.hits(structs.replace(wanted, before=None, todo=False), limit=0))
         places = {key: story_hits[-1].place(wanted.by) for key, story_hits in stories.items()}
         found = sorted(places, key=lambda key: places[key], reverse=True)
         later = [tuple(members[key][-STORY_HITS:]) for key in found if not wanted.before or places[key] < wanted.before]
@@ -977,7 +985,7 @@ class MemoryCatalog(MemoryTriage):
             raise Conflict("these hits were sent meanwhile")
         with undoable(self._tables, undo):
             for name in ids:
-                self._tables.hits[name] = replace(self._tables.hits[name], reason=REPORTED)
+                self._tables.hits[name] = structs.replace(self._tables.hits[name], reason=REPORTED)
             self._tables.deliveries |= {delivery.id: delivery for delivery in made}
 
     async def recorded(self, ids: Sequence[str]) -> frozenset[str]:
@@ -1025,7 +1033,7 @@ class MemoryCatalog(MemoryTriage):
         tables.story_edits.append(edit)
         for hit in edit.hits:
             known = tables.hits[hit.id]
-            tables.hits[hit.id] = replace(
+            tables.hits[hit.id] = structs.replace(
                 known, story=hit.story, state=hit.state, reason=hit.reason, because=hit.because
             )
         for delivery in edit.deliveries:
@@ -1160,7 +1168,7 @@ class MemoryCatalog(MemoryTriage):
         )
         if brief:
             return short
-        return replace(
+        return structs.replace(
             short,
             unrouted=self._tables.unrouted_at(now),
             unfolding=tuple(sorted(self._tables.unfolding(now))),
@@ -1186,7 +1194,7 @@ class MemoryCatalog(MemoryTriage):
         chosen = self._unsent(ids)
         for delivery in chosen:
             state = DeliveryState.RETRY if delivery.attempts else DeliveryState.PENDING
-            again = replace(delivery, state=state, reason="", due_at=now, tried_at=None, deaths=0)
+            again = structs.replace(delivery, state=state, reason="", due_at=now, tried_at=None, deaths=0)
             if delivery.state is DeliveryState.DEAD:
                 self._tables.undelivered -= self._tables.lost_with(delivery)
             self._tables.deliveries[delivery.id] = again
@@ -1201,18 +1209,18 @@ class MemoryCatalog(MemoryTriage):
         ended = (DeliveryState.SENT, DeliveryState.DEAD)
         chosen = [row for row in rows if row and row.state in ended and not row.acknowledged_at]
         for delivery in chosen:
-            self._tables.deliveries[delivery.id] = replace(delivery, acknowledged_at=now)
+            self._tables.deliveries[delivery.id] = structs.replace(delivery, acknowledged_at=now)
             detail = {hit.story for hit in map(self._tables.hits.get, delivery.hits) if hit}
             for name, story in self._tables.stories.items():
                 if name in detail or name == delivery.story:
-                    self._tables.stories[name] = replace(story, acknowledged_at=now)
+                    self._tables.stories[name] = structs.replace(story, acknowledged_at=now)
         return len(chosen)
 
     async def cancel(self, ids: Sequence[str], *, undo: Undo | None = None) -> int:
         chosen = self._unsent(ids)
         with undoable(self._tables, undo):
             for delivery in chosen:
-                cancelled = replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled manually")
+                cancelled = structs.replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled manually")
                 self._tables.deliveries[delivery.id] = cancelled
         return len(chosen)
 
@@ -1225,17 +1233,17 @@ class MemoryCatalog(MemoryTriage):
         with undoable(self._tables, undo):
             row.paused_at = (row.paused_at or now) if paused else None
             if not paused and row.state.health in (Health.GONE, Health.PAUSED):
-                row.state = replace(row.state, health=Health.NEW)
+                row.state = structs.replace(row.state, health=Health.NEW)
 
     async def poll_soon(self, feed: str, now: datetime) -> None:
         row = self._tables.feed(feed)
-        row.state = replace(row.state, next_poll_at=now)
+        row.state = structs.replace(row.state, next_poll_at=now)
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
         return self._tables.live_silences(now)
 
     async def add_silence(self, silence: Silence, *, undo: Undo | None = None) -> Silence:
-        added = replace(silence, id=self._tables.number())
+        added = structs.replace(silence, id=self._tables.number())
         assert added.id is not None
         with undoable(self._tables, undo):
             self._tables.silences[added.id] = added
@@ -1250,7 +1258,7 @@ class MemoryCatalog(MemoryTriage):
         return tuple(self._tables.feed_links.values())
 
     async def add_feed_link(self, link: FeedLink) -> FeedLink:
-        added = replace(link, id=self._tables.number())
+        added = structs.replace(link, id=self._tables.number())
         assert added.id is not None
         self._tables.feed_links[added.id] = added
         return added
@@ -1277,7 +1285,7 @@ class MemoryCatalog(MemoryTriage):
         return self._tables.edits[edit_id]
 
     async def add_edit(self, edit: Edit) -> Edit:
-        added = replace(edit, id=self._tables.number())
+        added = structs.replace(edit, id=self._tables.number())
         assert added.id is not None
         self._tables.edits[added.id] = added
         return added
@@ -1359,7 +1367,7 @@ class MemoryMaintenance:
             if entry.seen_at < fullest and entry_id not in matched and entry_id not in tables.emptied
         ]
         for entry_id in emptied:
-            tables.entries[entry_id] = replace(tables.entries[entry_id], summary="", content="")
+            tables.entries[entry_id] = structs.replace(tables.entries[entry_id], summary="", content="")
         tables.emptied |= set(emptied)
         gone = [d.id for d in tables.deliveries.values() if _wakes(d) is None and d.created_at < oldest]
         for name in gone:
@@ -1389,12 +1397,12 @@ class MemoryMaintenance:
         ]
         resting = {host_key(row.state.url) for row in put_off if row.state.next_poll_at}
         for row in put_off:
-            row.state = replace(row.state, next_poll_at=now)
+            row.state = structs.replace(row.state, next_poll_at=now)
         for row in tables.feeds.values():
             if row.state.lease_until and row.state.lease_until > now + timedelta(hours=1):
-                row.state = replace(row.state, lease_until=now)
+                row.state = structs.replace(row.state, lease_until=now)
         for story in [story for story in tables.stories.values() if story.last_at > future]:
-            tables.stories[story.id] = replace(story, last_at=now)
+            tables.stories[story.id] = structs.replace(story, last_at=now)
         tried = {attempt.delivery for attempt in tables.attempts.values() if attempt.started_at > future}
         waiting = [
             row
@@ -1402,7 +1410,7 @@ class MemoryMaintenance:
             if row.state in WAITING and row.due_at > now and (row.created_at > future or row.id in tried)
         ]
         for delivery in waiting:
-            tables.deliveries[delivery.id] = replace(delivery, due_at=now)
+            tables.deliveries[delivery.id] = structs.replace(delivery, due_at=now)
         far = now + timedelta(days=3)
         tables.hosts = {
             name: limit for name, limit in tables.hosts.items() if limit.not_before <= far and name not in resting
@@ -1413,10 +1421,10 @@ class MemoryMaintenance:
         idle = [row for row in self._tables.feeds.values() if row.state.lease_owner in owners]
         for row in idle:
             ended = {"lease_until": now} if row.begun_at else {"lease_owner": None, "lease_until": None}
-            row.state = replace(row.state, **ended)
+            row.state = structs.replace(row.state, **ended)
         lapsed = [delivery for delivery in self._tables.deliveries.values() if delivery.lease_owner in owners]
         for delivery in lapsed:
-            self._tables.deliveries[delivery.id] = replace(delivery, lease_until=now)
+            self._tables.deliveries[delivery.id] = structs.replace(delivery, lease_until=now)
         return len(idle) + len(lapsed)
 
     async def index_text(self, limit: int = 1000) -> int:

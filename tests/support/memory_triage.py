@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import Facets, HitDetail, HitFilter, Note, Undo, View

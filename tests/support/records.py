@@ -1,8 +1,9 @@
 """Values that the store's contracts are tried with; each argument is what a test is about."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from aggregator.core.model import (
     Delivery,

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import (
     AlertKind,
@@ -229,7 +231,7 @@ def _news(tables: Tables, now: datetime) -> None:
             tables, detail_of(number, feed, title, summary, now - timedelta(minutes=minutes), rule, story, state=state)
         )
     second = detail_of(5001, "tass", LEAD, NEWS_ITEMS[0][2], now - timedelta(minutes=12), "caatsa", "story-1")
-    _add(tables, replace(second, hit=replace(second.hit, id="caatsa-5001", state=HitState.COLLAPSED)))
+    _add(tables, structs.replace(second, hit=structs.replace(second.hit, id="caatsa-5001", state=HitState.COLLAPSED)))
     held = detail_of(
         5020,
         "csis",
@@ -276,7 +278,7 @@ def _past(tables: Tables, now: datetime) -> None:
                 tables.entries[number] = detail.entry
                 if (seed >> 12) % 3 == 0:
                     mark = (None, "relevant", "relevant", "irrelevant")[(seed >> 16) % 4]
-                    _add(tables, replace(detail, hit=replace(detail.hit, mark=mark)))
+                    _add(tables, structs.replace(detail, hit=structs.replace(detail.hit, mark=mark)))
 
 
 def _feeds(tables: Tables, now: datetime) -> None:
@@ -424,11 +426,11 @@ def long_names() -> MemoryBackend:
     hit = tables.hits["00001389"]
     host = f"https://{'a-long-label-' * 4}x.{'another-' * 6}x.example/"
     entry = tables.entries[hit.entry_id or 0]
-    tables.entries[hit.entry_id or 0] = replace(entry, title=word, summary=word, link=host)
+    tables.entries[hit.entry_id or 0] = structs.replace(entry, title=word, summary=word, link=host)
     for number in range(40):
-        tables.hits[f"many-{number}"] = replace(hit, id=f"many-{number}", rule="r" * 96 + f"-{number}")
-    tables.stories["story-1"] = replace(tables.stories["story-1"], title=word)
-    tables.deliveries["d3"] = replace(tables.deliveries["d3"], title=word, channel="c" * 100, last_error=word)
+        tables.hits[f"many-{number}"] = structs.replace(hit, id=f"many-{number}", rule="r" * 96 + f"-{number}")
+    tables.stories["story-1"] = structs.replace(tables.stories["story-1"], title=word)
+    tables.deliveries["d3"] = structs.replace(tables.deliveries["d3"], title=word, channel="c" * 100, last_error=word)
     return backend
 
 
@@ -437,5 +439,7 @@ def first_day() -> MemoryBackend:
     backend = sample_tables()
     tables = backend.tables
     tables.deliveries = {name: one for name, one in tables.deliveries.items() if not one.sent_at}
-    tables.hits = {name: replace(hit, state=HitState.HELD, reason="baseline") for name, hit in tables.hits.items()}
+    tables.hits = {
+        name: structs.replace(hit, state=HitState.HELD, reason="baseline") for name, hit in tables.hits.items()
+    }
     return backend

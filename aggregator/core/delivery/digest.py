@@ -1,9 +1,10 @@
 """Digests of several alerts, and the message that an outbox row becomes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.retry import HoldReason

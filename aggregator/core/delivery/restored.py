@@ -1,8 +1,9 @@
 """Alerts after a backup was restored: which ones may have been sent before, unknown to the database."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, RoutingResult
 

@@ -11,10 +11,12 @@ delivery's id (so that a crowd which failed together does not return together), 
 service asked for.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
+
+from msgspec.structs import replace
 
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.model import AlertKind, Delivery, DeliveryState, Notice

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from aggregator.core.events.features import written_anchors
 from aggregator.core.events.likeness import Comparison, Likeness, Weights
@@ -90,7 +91,7 @@ def join(
     if joined is None or joined.kind is None:
         return None, Because(misses=misses)
     because = _because(joined.kind, joined.story, joined.near)
-    return joined.story, replace(because, doubt=joined.reason, misses=misses)
+    return joined.story, structs.replace(because, doubt=joined.reason, misses=misses)
 
 
 def copy_because(new: Report, story: Story, report: Report) -> Because:

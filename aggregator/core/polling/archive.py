@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
 from aggregator.core.model import Entry, FeedState, Reason
 from aggregator.core.polling.new_entries import NewEntries
 from aggregator.core.text.urls import DEFAULT_PORTS
@@ -45,11 +47,11 @@ def _since(state: FeedState) -> datetime | None:
 def _aged(entry: Entry, since: datetime | None) -> Entry:
     written_at = entry.published_at or entry.updated_at
     old = written_at is not None and since is not None and written_at < since
-    return replace(entry, reason=Reason.TOO_OLD) if old and entry.reason is Reason.NEW else entry
+    return structs.replace(entry, reason=Reason.TOO_OLD) if old and entry.reason is Reason.NEW else entry
 
 
 def _flooded(entry: Entry) -> Entry:
-    return replace(entry, reason=Reason.FLOOD) if entry.reason is Reason.NEW else entry
+    return structs.replace(entry, reason=Reason.FLOOD) if entry.reason is Reason.NEW else entry
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

@@ -12,9 +12,10 @@ Hysteresis is in the counts: a single failure changes nothing, and one bad state
 another without a success between them (only GONE ends all). So every change is worth a notice.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from aggregator.core.errors import AggregatorError, BadStatus, ParseError
 from aggregator.core.humanize import span
@@ -31,8 +32,7 @@ UNHEALTHY = frozenset({Health.FAILING, Health.BLOCKED})
 NOTABLE = frozenset({*UNHEALTHY, Health.GONE, Health.SILENT, Health.EMPTIED, Health.MOVED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedSigns:
+class FeedSigns(Struct, frozen=True, kw_only=True):
     """The evidence of a successful poll: entries in the whole document (None: not parsed), and rhythm.
 
     `nothing`: a selector found nothing, which is wrong from the first poll on.

@@ -6,9 +6,11 @@ Dates never decide what is new; keys and aliases do, and the memory of keys outl
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, Reason, StoredKey
 from aggregator.core.polling.identity import (

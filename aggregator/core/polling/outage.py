@@ -1,8 +1,10 @@
 """Detection of local network or database outages, during which no feed is blamed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError, Unreachable
 from aggregator.core.model import FeedState

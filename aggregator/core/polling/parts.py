@@ -1,7 +1,8 @@
 """A large poll in parts, each of which is one transaction."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aggregator.core.model import Hit, PollResult
 

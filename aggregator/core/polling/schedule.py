@@ -10,9 +10,10 @@ Nothing here reads a clock or rolls dice: spread is derived from the feed's id (
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError, BadStatus, FetchError
 from aggregator.core.findings import SUSPECT_DEATHS

@@ -5,9 +5,10 @@ What was read is remembered with the time that the index gave. A sitemap without
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from hashlib import blake2b
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from aggregator.core.model import ParsedEntry, ParsedFeed, ParseLevel, SitemapPart
 

@@ -5,8 +5,9 @@ the earlier ones were written. One whose answer that cannot tell begins the next
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from aggregator.core.events import MAX_REPORTS
 from aggregator.core.model import Report, RoutingContext, RoutingQuery, RoutingResult, RuleHistory, Undelivered

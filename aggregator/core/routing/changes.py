@@ -1,8 +1,9 @@
 """What people change about stories: one entry leaves, or two become one; planned as values, which the store writes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from aggregator.core.delivery import delivery_id
 from aggregator.core.errors import Conflict

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from msgspec import structs
+
 from aggregator.core import events
 from aggregator.core.model import (
     NO_FREQUENCIES,
@@ -108,7 +110,7 @@ class Router:
         if not settings.collapse:
             return question
         first_at = min((report.at for report in reports.values()), default=now)
-        return replace(
+        return structs.replace(
             question,
             lookups=tuple(lookup(report, frequencies, settings) for report in reports.values()),
             stories_since=first_at - timedelta(seconds=settings.window_s),
@@ -156,7 +158,7 @@ class Router:
         renamed = {one.story: one.into for one in merged}
         details = [replace(t, story=renamed.get(t.story, t.story)) if t.story else t for t in details]
         return RoutingResult(
-            hits=tuple(replace(v.hit, story=renamed.get(v.hit.story or "", v.hit.story)) for v in verdicts),
+            hits=tuple(structs.replace(v.hit, story=renamed.get(v.hit.story or "", v.hit.story)) for v in verdicts),
             stories=index.changed(),
             reports=index.reports(),
             keys=index.keys(),
@@ -206,20 +208,20 @@ def _decide(
     story = None if entry.reason in STALE else index.attach(entry)
     if story is not None:
         because = index.membership(entry).because
-        hit = replace(hit, story=story.id, because=because if because != Because() else None)
+        hit = structs.replace(hit, story=story.id, because=because if because != Because() else None)
     if rule is None:
-        return _Decision(replace(hit, state=HitState.HELD, reason="rule removed"))
+        return _Decision(structs.replace(hit, state=HitState.HELD, reason="rule removed"))
     if silence := _active_silence(hit, context.silences, now):
         reason = f"silenced: {silence.reason}" if silence.reason else "silenced"
-        return _Decision(replace(hit, state=HitState.SUPPRESSED, reason=reason))
+        return _Decision(structs.replace(hit, state=HitState.SUPPRESSED, reason=reason))
     if story is None:
-        return _Decision(replace(hit, state=HitState.HELD, reason=str(entry.reason)))
+        return _Decision(structs.replace(hit, state=HitState.HELD, reason=str(entry.reason)))
     if reason := _is_stale(entry, rule, now):
-        return _Decision(replace(hit, state=HitState.HELD, reason=reason))
+        return _Decision(structs.replace(hit, state=HitState.HELD, reason=reason))
     if entry.reason in (Reason.FLOOD, Reason.APPLIED):
         return _join_digest(hit, entry, rule, story, index, now)
     if conditional(rule):
-        return _Decision(replace(hit, state=HitState.HELD, reason=WAITS))
+        return _Decision(structs.replace(hit, state=HitState.HELD, reason=WAITS))
     return _plan_alert(hit, entry, rule, story, index, now)
 
 
@@ -268,7 +270,7 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
     reason = REASONS[treatment] if treatment is HitState.FOLDED else str(entry.reason)
     channels = index.channels(rule) if treatment is HitState.ALERTED else tuple(only)
     if not channels and treatment is not HitState.ALERTED:
-        return _Decision(replace(hit, state=state, reason=reason))
+        return _Decision(structs.replace(hit, state=state, reason=reason))
     index.record_alert(story, rule.id, channels, came(entry, now))
     flood = entry.reason is Reason.FLOOD
     digest = PlannedAlert(
@@ -280,7 +282,7 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
         only={} if treatment is HitState.ALERTED else only,
         title=f"Many new entries in {hit.feed}" if flood else f"{rule.title or rule.id}: matches in stored entries",
     )
-    return _Decision(replace(hit, state=HitState.HELD, reason=str(entry.reason)), (digest,))
+    return _Decision(structs.replace(hit, state=HitState.HELD, reason=str(entry.reason)), (digest,))
 
 
 def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex, now: datetime) -> _Decision:
@@ -296,7 +298,7 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         only = index.unreached_channels(story, rule)
         channels = tuple(only)
         if not channels:
-            return _Decision(replace(hit, state=treatment, reason=REASONS[treatment]))
+            return _Decision(structs.replace(hit, state=treatment, reason=REASONS[treatment]))
     update = _is_update(entry, rule, index)
     alerted = index.membership(entry).alerted_before
     reason = f"{UPDATE_TO}{story.title}" if update else ""
@@ -314,7 +316,7 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         story=story.id,
         update=update,
     )
-    return _Decision(replace(hit, state=HitState.ALERTED, reason=reason), (detail,))
+    return _Decision(structs.replace(hit, state=HitState.ALERTED, reason=reason), (detail,))
 
 
 def _thresholds(
@@ -331,10 +333,10 @@ def _thresholds(
         places = [i for i, v in enumerate(verdicts) if v.hit.rule == name and v.hit.reason == WAITS]
         history = known.get(name, RuleHistory(rule=name))
         new_hits = tuple((verdicts[i].hit.created_at, verdicts[i].hit.feed, verdicts[i].hit.id) for i in places)
-        verdict = fires(rules[name], replace(history, hits=(*history.hits, *new_hits)), now)
+        verdict = fires(rules[name], structs.replace(history, hits=(*history.hits, *new_hits)), now)
         state = HitState.ALERTED if verdict.fires else HitState.HELD
         for i in places:
-            decided[i] = _Decision(replace(verdicts[i].hit, state=state, reason=verdict.reason))
+            decided[i] = _Decision(structs.replace(verdicts[i].hit, state=state, reason=verdict.reason))
         if verdict.fires:
             detail = PlannedAlert(
                 subject=("threshold", name, now.isoformat()),

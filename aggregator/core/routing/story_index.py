@@ -1,9 +1,11 @@
 """The stories known while one poll is routed, and the channels that each was sent to."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from aggregator.core import events
 from aggregator.core.delivery import delivery_id

@@ -1,7 +1,8 @@
 """Inline tests of a rule."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import Problem
 from aggregator.core.model import Span

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
@@ -41,7 +41,6 @@ MAX_LABEL = 63
 MAX_HOST = 253
 MAX_PORT = 65_535
 
-_LABEL = re.compile(r"[A-Za-z0-9_\-\u00a1-\ud7ff\ue000-\U0010ffff]+")
 _PATH_PARAMETER = re.compile(r";([A-Za-z_][\w.-]*)=[^;/]*")
 _PATH_SESSION = re.compile(r"/\((?:[A-Za-z]\([\w-]+\))+\)(?=/|$)")  # ASP.NET without cookies: /(S(lit3py55t21z5v55))/
 _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
@@ -110,6 +109,11 @@ def split_plain(url: str) -> PlainUrl | None:
     return PlainUrl(scheme, host, number, target or "/")
 
 
+@cache  # it takes longer to compile than all others, and passes take no new address apart
+def _label() -> re.Pattern[str]:
+    return re.compile(r"[A-Za-z0-9_\-\u00a1-\ud7ff\ue000-\U0010ffff]+")
+
+
 def host_error(host: str) -> str | None:
     """Return the fault of a host name (RFC 1035 §2.3.4, RFC 5891 §4.2), or None; IP addresses are not checked.
 
@@ -121,7 +125,7 @@ def host_error(host: str) -> str | None:
     labels = name.split(".")
     if not all(labels):
         return "its host name has an empty label"
-    if not all(map(_LABEL.fullmatch, labels)):
+    if not all(map(_label().fullmatch, labels)):
         return "its host name contains an invalid character"
     sizes = [len(label) if label.isascii() else len(label.encode("punycode")) + 4 for label in labels]
     if max(sizes) > MAX_LABEL:

@@ -1,7 +1,6 @@
 """Feeds and hosts."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -45,9 +44,9 @@ POLLED = ("last_polled_at", "last_ok_at", "last_status", "interval_s")
 NOT_WRITTEN = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", "options")
 _rest = attrgetter(
     *(
-        field.name
-        for field in fields(FeedState)
-        if field.name not in (*POLLED, *NOT_WRITTEN, "next_poll_at", "parse_levels")
+        name
+        for name in FeedState.__struct_fields__
+        if name not in (*POLLED, *NOT_WRITTEN, "next_poll_at", "parse_levels")
     )
 )
 

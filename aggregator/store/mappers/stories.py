@@ -1,9 +1,9 @@
 """Stories, their reports, and why entries joined them."""
 
-from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import astuple
 from sqlalchemy import Row
 
 from aggregator.core.model import Because, Features, Fingerprint, JoinKind, NearMiss, Report, Story

@@ -1,9 +1,9 @@
 """Overdue work, and the work that was under way when a process died."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, func, literal_column, or_, select, type_coerce
 
 from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, MIN_INTERVAL_S, SUSPECT_DEATHS

@@ -1,10 +1,10 @@
 """Hits for people: listings, marks, stories, and the statistics of each rule."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
     Connection,

@@ -1,7 +1,6 @@
 """What the pages keep for themselves: tokens of single feeds, the signing key, edits of rules."""
 
-from dataclasses import asdict, replace
-
+from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, delete, func, insert, select
 
 from aggregator.core.errors import NotFound

@@ -1,8 +1,8 @@
 """Silences that people make and end."""
 
-from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, delete, func, insert, select
 
 from aggregator.core.errors import NotFound

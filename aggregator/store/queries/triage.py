@@ -1,9 +1,9 @@
 """What people do with hits and stories: marks, labels, notes, saved views, and taking any of it back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
 from aggregator.core.errors import NotFound

@@ -1,11 +1,11 @@
 """Hits, entries, stories and search."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from msgspec.structs import replace
 from pydantic import Field
 
 from aggregator.core.model import HitDetail, HitFilter, Json, SearchOrder

@@ -1,12 +1,12 @@
 """The stream of hits, and one hit with everything about it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.highlight import field_runs, spellings_by_field

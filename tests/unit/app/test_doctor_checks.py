@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from aggregator.app.doctor.checks import DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
 from aggregator.app.doctor.probe import file_system
@@ -31,12 +32,12 @@ def feed(name: str = "wire", **changes: object) -> FeedState:
         last_polled_at=polled,
         next_poll_at=polled + timedelta(minutes=15),
     )
-    return replace(state, **changes)  # type: ignore[arg-type]
+    return structs.replace(state, **changes)
 
 
 def delivery(**changes: object) -> Delivery:
     made = Delivery(id="d1", channel="desk", title="S-400 seen", created_at=NOW, due_at=NOW)
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return structs.replace(made, **changes)
 
 
 def only(facts: Facts) -> DoctorFinding:

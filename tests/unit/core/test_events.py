@@ -1,11 +1,11 @@
 """Events: what joins, what stays apart, and that order and storage change nothing."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aggregator.core import events
 from aggregator.core.events import FrequencyModel, Policy, Weights, features, join

@@ -7,6 +7,7 @@ from time import process_time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from aggregator.core.model import Entry, Story
 from aggregator.core.stories import find_copy, fingerprint, keys, similarity
@@ -89,7 +90,10 @@ def test_the_likest_story_is_chosen() -> None:
     news = entry("Tanks for the northern brigade arrive at Rena camp", link="https://example.org/7")
     stories = [
         Story(id=name, title="", fingerprint=fingerprint(e), first_at=NOW, last_at=NOW)
-        for name, e in (("title", replace(news, link=None)), ("address", replace(news, title="Tanks", key="x")))
+        for name, e in (
+            ("title", structs.replace(news, link=None)),
+            ("address", structs.replace(news, title="Tanks", key="x")),
+        )
     ]
     found = find_copy(fingerprint(news), stories)
     assert found is not None
@@ -109,7 +113,7 @@ def test_the_next_report_at_an_address_that_stays(feed: str | None, text: str, s
     """A feed's new entry with the address and headline of its last one is another story by its text."""
     first = entry("Daily situation report", SHIPS, link="https://example.org/sitrep")
     detail = Story(id="s", title="", fingerprint=fingerprint(first), feeds=("a",), first_at=NOW, last_at=NOW)
-    assert (find_copy(fingerprint(replace(first, summary=text)), [detail], feed) is not None) is same
+    assert (find_copy(fingerprint(structs.replace(first, summary=text)), [detail], feed) is not None) is same
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """Rules that are applied to stored entries: what is recorded, and what is queued."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, Hit, Reason
 from aggregator.core.settings import Feed

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from aggregator.core.errors import DeliveryError, StoreError
 from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, Notice, Silence
@@ -99,7 +100,7 @@ async def put(backend: Desk, *names: str, channel: str = "desk", **changes: Any)
             created_at=NOW,
             due_at=NOW,
         )
-        await backend.store.outbox.add([replace(row, **changes)])
+        await backend.store.outbox.add([structs.replace(row, **changes)])
 
 
 async def test_what_is_due_is_sent_once() -> None:
@@ -236,7 +237,7 @@ async def test_who_lost_the_lease_does_not_send() -> None:
     (claimed,) = await it.store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
     await it.store.outbox.claim(NOW + timedelta(minutes=2), owner="other", lease_s=60, limit=1)
     await it.verb._batch(Channel(name="desk", service="console"), Circuit(20.0)).run(
-        [replace(claimed, lease_until=None)]
+        [structs.replace(claimed, lease_until=None)]
     )
     assert it.notifier.said == []
     assert it.row("a").lease_owner == "other"

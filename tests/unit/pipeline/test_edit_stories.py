@@ -1,10 +1,11 @@
 """One event in many sources, from the first report to what a person corrects: over the store in memory."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.findings import findings

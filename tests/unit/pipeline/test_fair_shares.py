@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from aggregator.core.model import FeedState, Fetched
 from aggregator.core.settings import Config, Feed
@@ -125,7 +126,7 @@ async def test_places_are_kept_for_feeds_that_did_well() -> None:
     poller = await poller_over(gate, slow="https://slow{}.example/", polling={"concurrency": 16})
     for row in poller._feeds._tables.feeds.values():  # type: ignore[attr-defined]
         if row.state.id.startswith("b"):
-            row.state = replace(row.state, last_ok_at=NOW, next_poll_at=NOW)
+            row.state = structs.replace(row.state, last_ok_at=NOW, next_poll_at=NOW)
     for _ in range(OTHERS):
         await poller.tick()
         await settled(gate)

@@ -1,10 +1,10 @@
 """News about the service itself."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, Hit, HitDetail, HitFilter
 from aggregator.core.settings import Channel

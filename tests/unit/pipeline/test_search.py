@@ -1,7 +1,6 @@
 """Search through the rule language: what it finds, where it stops, and how it goes on."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from math import inf
 from random import Random
@@ -9,6 +8,7 @@ from threading import get_ident
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.app.turns import Turns
 from aggregator.core.errors import Busy

@@ -1,8 +1,9 @@
 """What an alert holds, and in which order."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+
+from msgspec.structs import replace
 
 from aggregator.core.delivery import compose, split
 from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, HitDetail

@@ -1,9 +1,9 @@
 """After a restore: which alerts are marked as possible repeats."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.delivery import mark_repeats
 from aggregator.core.model import RoutingResult

@@ -1,10 +1,10 @@
 """Outcomes of delivery attempts."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aggregator.core.delivery import (
     AttemptResult,
@@ -33,7 +33,7 @@ def claimed(**changes: object) -> Delivery:
         attempts=1,
         lease_owner="me",
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 def test_accepted() -> None:

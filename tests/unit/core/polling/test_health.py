@@ -1,9 +1,9 @@
 """Feed health: its changes make notices, and nothing else does."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError, BadStatus, ParseError, Unreachable
 from aggregator.core.model import FeedState, Fetched, Health, Notice, NotModified, ParsedFeed, ParseLevel
@@ -21,7 +21,7 @@ class Diary:
 
     def __init__(self, **state: object) -> None:
         plain = FeedState(id="news", url=URL, configured_url=URL, title="News", items=20)
-        self.state = replace(plain, **state)  # type: ignore[arg-type]
+        self.state = replace(plain, **state)
         self.now = NOW
         self.told: list[str] = []
 

@@ -1,12 +1,12 @@
 """Keys and aliases: one entry keeps its key, two entries never share one."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aggregator.core.model import ParsedEntry
 from aggregator.core.polling.identity import (

@@ -1,10 +1,11 @@
 """New entries: none lost, at most one alert each, whatever a feed does to its guids."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, ParseLevel, Reason, StoredKey
 from aggregator.core.polling.new_entries import NewEntries, find_new_entries, names

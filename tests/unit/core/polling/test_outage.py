@@ -1,7 +1,8 @@
 """When the network is down, no feed is to blame."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from aggregator.core.errors import BadStatus, Unreachable
 from aggregator.core.model import FeedState

@@ -1,7 +1,8 @@
 """The daily budget of a feed, and the notice when it is exhausted."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from aggregator.core.model import Entry, FeedState, Reason, StoredToday
 from aggregator.core.polling.quota import is_needed, limited, notice, size_of

@@ -1,9 +1,9 @@
 """Permanent redirects: when they are believed."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.core.model import FeedState
 from aggregator.core.polling.redirects import follow, permanent_target

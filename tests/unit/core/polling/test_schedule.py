@@ -1,11 +1,11 @@
 """When a feed is polled again, and what a poll changes in its state."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aggregator.core.errors import BadStatus, ParseError, Unreachable
 from aggregator.core.model import (
