@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from pydantic import ValidationError
 
 from aggregator.config import shipped_lists
 from aggregator.config.messages import find_node, validation_error
-from aggregator.config.source import MAX_BYTES, PERMISSIONS, content, state_directory
-from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
+from aggregator.config.source import MAX_BYTES, PERMISSIONS, Source, content, decoded, state_directory
+from aggregator.config.yaml_parse import parse
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import ListSource
 
 MAX_LINES = 20_000
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+_SECTION = re.compile(r"""^["']?(feeds|channels|rules|lists|settings)["']?[ \t]*:""", re.MULTILINE)
+_WHOLE = re.compile(r"\A(?:\s|---)*\{|^\?", re.MULTILINE)  # a mapping whose keys do not begin lines
 _HTML = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 
 
@@ -58,6 +62,33 @@ def parse_terms(raw: bytes) -> tuple[str, ...]:
     if not found:
         raise NotAList("has no terms")
     return found
+
+
+def list_files(path: Path, raw: bytes) -> tuple[Path, ...]:
+    """Return the files that the lists of a configuration file name, as they are looked for, however that is written.
+
+    Only the section of the lists is parsed, and only once: this is asked all the time.
+    """
+    source = decoded(path, raw)
+    if not isinstance(source, Source):
+        return ()
+    text = source.text.replace("\r\n", "\n").replace("\r", "\n")
+    found = [] if _WHOLE.search(text) else [*_SECTION.finditer(text)]
+    ends = [*(one.start() for one in found[1:]), None]
+    parts = [text[one.start() : end] for one, end in zip(found, ends, strict=False) if one[1] == "lists"]
+    parts = parts if found else [text]
+    return tuple(dict.fromkeys(path.parent / name for part in parts for name in _files_named(part)))
+
+
+@lru_cache(maxsize=64)
+def _files_named(text: str) -> tuple[str, ...]:
+    if "file" not in text and "\\" not in text:  # which may spell it
+        return ()
+    root, _ = parse(Source("", text, Path()))
+    lists = root.get("lists") if isinstance(root, MappingNode) else None
+    sources = [node for _, node in lists.pairs] if isinstance(lists, MappingNode) else []
+    named = (node.get("file") for node in sources if isinstance(node, MappingNode))
+    return tuple(node.text for node in named if isinstance(node, ScalarNode) and node.text)
 
 
 def resolve(
@@ -125,6 +156,8 @@ class _Resolution:
             self._refuse(place, f"{self.source.file}: no such file", f"create {path}")
         except OSError as broken:
             self._refuse(place, f"{self.source.file} cannot be read: {broken.strerror}", PERMISSIONS)
+        except ValueError:  # a control character
+            self._refuse(place, f"{self.source.file!r} cannot be the name of a file", "correct it")
         return ()
 
     def _url(self) -> tuple[str, ...]:

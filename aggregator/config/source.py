@@ -22,7 +22,6 @@ MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for
 _FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
 _VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LARGE_BYTES = 1_000_000
-_LIST_FILE = re.compile(rb"""(?<!\w)(?<!\$\{)file:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'{},#][^\n,}#]*))""")
 # What the kernel shows there are states and devices, among them the environment of every process.
 _NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
 # Names that somebody meant to be read: a hidden ending, capitals, an ending with a slip, none at all.
@@ -259,9 +258,8 @@ def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) 
     for file, raw in contents:
         total.update(f"{file.name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
     if references:
-        naming = [(path, raw) for path, raw in contents if b"file:" in raw]  # few do, and this is asked all the time
-        secrets = {one for path, raw in naming for one in _referenced(path, raw)}
-        lists = {one for path, raw in naming for one in list_files(path, raw)} | set(fetched_files())
+        secrets = {one for path, raw in contents if b"${file:" in raw for one in _referenced(path, raw)}
+        lists = {one for path, raw in contents if b"lists" in raw for one in _listed(path, raw)} | set(fetched_files())
         for files_, reading in ((secrets, secret_content), (lists, content)):
             for file in sorted(files_):
                 try:
@@ -278,11 +276,10 @@ def _referenced(path: Path, raw: bytes) -> Iterator[Path]:
         yield path.parent / found[1].decode(errors="surrogateescape").strip()
 
 
-def list_files(path: Path, raw: bytes) -> Iterator[Path]:
-    """Yield the files that lists name, as they would be looked for."""
-    for found in _LIST_FILE.finditer(raw):
-        name = next(filter(None, found.groups())).decode(errors="surrogateescape").strip()
-        yield path.parent / name
+def _listed(path: Path, raw: bytes) -> tuple[Path, ...]:
+    from aggregator.config.lists import list_files  # needs what reads YAML, which few configurations do for this
+
+    return list_files(path, raw)
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:

@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from aggregator.config.interpolate import Expander, references
+from aggregator.config.lists import list_files
 from aggregator.config.loader import DATABASE, Loaded, build
 from aggregator.config.merge import merge
 from aggregator.config.rules import position_inside
-from aggregator.config.source import SUFFIXES, Source, content, list_files, read
+from aggregator.config.source import SUFFIXES, Source, content, read
 from aggregator.config.source import files as files_of
 from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse
@@ -64,7 +65,7 @@ def read_texts(path: Path, loaded: Loaded | None = None) -> ConfigTexts:
 def _list_texts(sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
     """Yield the files that lists name, for nodes without them; one that cannot be read is an error of `load`."""
     for source in sources:
-        if "file:" not in source.text:  # at once, where millions of feeds would be looked through for it
+        if "lists" not in source.text:  # at once, where millions of feeds would be looked through for it
             continue
         for file in list_files(source.path, source.text.encode("utf-8", "surrogatepass")):
             with suppress(OSError, UnicodeDecodeError):

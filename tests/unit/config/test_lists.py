@@ -148,6 +148,44 @@ def test_search_finds_a_weapon_by_any_of_its_names() -> None:
     assert not shipped_lists.search("no such thing at all")
 
 
+SPELLINGS = {
+    "names.txt": (
+        'lists: {x: {"file": names.txt}}',
+        "lists: {x: {file : names.txt}}",
+        "lists: {x: {file:\n names.txt}}",
+        "lists:\n  x:\n    'file':\n      names.txt",
+        "lists:\n  x:\n    file: >-\n      names.txt",
+        "lists:\n  x:\n    ? file\n    : names.txt",
+        'lists:\n  x:\n    "fil\\x65": "\\x6eames.txt" # whom we follow',
+        '"lists" :\r\n  x:\r\n    file: names.txt\r\n',
+        "lists:\r  x:\r    file: names.txt",
+        "# lists: of names\n? lists\n: {x: {file: names.txt}}",
+    ),
+    "a,b.txt": ("lists:\n  x:\n    file: a,b.txt",),
+    "a}b#c.txt": ("lists:\n  x:\n    file: a}b#c.txt",),
+    "it's.txt": ("lists: {x: {file: 'it''s.txt'}}",),
+}
+
+
+@pytest.mark.parametrize(("name", "lists"), [(name, text) for name, some in SPELLINGS.items() for text in some])
+def test_an_edit_is_seen_however_the_file_is_named(folder: Path, name: str, lists: str) -> None:
+    """The digest changes with the file of a list, and a cluster gets it, in every spelling that YAML has."""
+    (folder / name).write_text("Erdogan\n")
+    end = "\n" if "\n" in lists else "\r" if "\r" in lists else "\n"
+    (folder / "all.yaml").write_bytes(f"{lists}{end}rules: [{{id: a, any: [$x], title: lists}}]{end}{FEED}".encode())
+    before = digest(folder)
+    assert load(folder, {}).config.lists["x"] == ("Erdogan",)
+    assert (name, "Erdogan\n") in read_texts(folder).files
+    (folder / name).write_text("Putin\n")
+    assert digest(folder) != before
+
+
+def test_a_list_file_that_no_system_can_have(folder: Path) -> None:
+    """A control character in its name is an error with its place, not of the program."""
+    with pytest.raises(ConfigErrors, match=r"all.yaml:2:\d+: error: .*control"):
+        loaded(folder, r'{file: "a\0b"}')
+
+
 def test_a_stored_configuration_carries_its_list_files(folder: Path) -> None:
     """A node of a cluster that has no files gets the terms from the database."""
     (folder / "lists").mkdir()
