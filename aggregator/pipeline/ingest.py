@@ -7,7 +7,6 @@ ingest_entries.py and loaded with the first of them: a pass that finds nothing d
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -124,7 +123,7 @@ class Ingestor:
             log.error("poll failed unexpectedly: %s", words, exc_info=not state.failures, extra={"feed": state.id})
             known = AggregatorError(f"the poll failed unexpectedly ({words})")
             polled = await (self._counted(active, feed, state, known) if counts else self._abandon(state, known))
-        polled = replace(polled, elapsed_s=perf_counter() - began, first=state.first_polled_at is None)
+        polled = structs.replace(polled, elapsed_s=perf_counter() - began, first=state.first_polled_at is None)
         try:
             self._observe(polled)
         except Exception:  # figures are no reason to lose a poll
