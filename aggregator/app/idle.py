@@ -9,9 +9,12 @@ that nothing is due, or polls what is without reading the rest of the configurat
 import json
 import logging
 import os
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
+from stat import S_IWGRP, S_IWOTH
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aggregator import __version__
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from aggregator.app.known import KnownConfig
     from aggregator.config import Loaded
     from aggregator.config.source import Inputs
+    from aggregator.core.rules.postings import Postings
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +56,14 @@ class KnownPass(NamedTuple):
         from aggregator.app.known import KnownConfig
 
         texts = {file: raw.decode() for file, raw in self.inputs.contents}
-        return KnownConfig(self.path, texts, json.loads(self.values), f"sqlite:///{self.database}")
+        values, database = json.loads(self.values), f"sqlite:///{self.database}"
+        return KnownConfig(self.path, texts, values, database, lambda: noted_postings(self.inputs))
 
 
 def known_pass(config: Path) -> KnownPass | None:
     """Return what is known of the configuration; None: load it and see."""
     try:
-        note = json.loads(_note_file().read_bytes())
+        note = json.loads(_read(_note_file()))
         warnings = tuple(ConfigError(**row) for row in note["warnings"])
         database, any_feeds, rules = str(note["database"]), bool(note["any_feeds"]), int(note["rules"])
         known, values = note["known"], str(note["values"])
@@ -100,6 +105,40 @@ def note_pass(loaded: "Loaded", config: Path) -> None:
         log.debug("the next pass will load the configuration anew: %s", error)
 
 
+def note_postings(loaded: "Loaded", postings: "Postings | None", config: Path) -> None:
+    """Leave the postings of a pass's rules for the next one; None: there is nothing to leave."""
+    if postings is None or loaded.fetched or loaded.faults:
+        return
+    from aggregator.config import rules_hold_secret
+
+    read = inputs(config)
+    if read.digest != loaded.digest or rules_hold_secret(loaded):
+        return
+    import msgspec
+
+    note = msgspec.msgpack.encode((_compiled(read), postings.plain()))
+    try:
+        _write(_postings_file(), sha256(note).digest() + note)
+    except (OSError, ValueError) as error:
+        log.debug("the next pass will compile all rules anew: %s", error)
+
+
+def noted_postings(read: "Inputs") -> "Postings | None":
+    """Return the postings of the rules of a configuration, if a pass left them."""
+    import msgspec
+
+    from aggregator.core.rules.postings import PlainPostings, Postings
+
+    try:
+        note = _read(_postings_file())
+        if sha256(note[32:]).digest() != note[:32]:
+            return None
+        known, plain = msgspec.msgpack.decode(note[32:], type=tuple[str, PlainPostings])
+        return Postings.of(plain) if known == _compiled(read) else None
+    except (OSError, ValueError):  # none, or not what we wrote
+        return None
+
+
 def why_idle(*, any_feeds: bool, due_at: datetime | None, now: datetime) -> str:
     """Say why no feed was polled. `due_at`: when the next one is due."""
     if not any_feeds:
@@ -113,8 +152,32 @@ def _known(config: Path, read: "Inputs", feeds: str) -> list[Any]:
     return [__version__, str(config.absolute()), os.getcwd(), read.total, feeds]
 
 
+def _compiled(read: "Inputs") -> str:
+    """Return what postings are good for: the files, and the code that made keys of their rules."""
+    import aggregator.core
+
+    code = sha256(f"{__version__} {sys.hexversion}".encode())
+    for part in ("rules", "text"):
+        for file in sorted(os.scandir(Path(aggregator.core.__file__).parent / part), key=lambda file: file.name):
+            code.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    return f"{read.total} {code.hexdigest()}"
+
+
 def _note_file() -> Path:
     return state_directory() / "idle.json"
+
+
+def _postings_file() -> Path:
+    return state_directory() / "postings.msgpack"
+
+
+def _read(file: Path) -> bytes:
+    """Read a note that nobody but its owner, who is us, could have written. Raises OSError, PermissionError else."""
+    with file.open("rb") as opened:
+        found = os.fstat(opened.fileno())
+        if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & (S_IWGRP | S_IWOTH)):
+            raise PermissionError(f"{file} may have been written by somebody else")
+        return opened.read()
 
 
 def _write(file: Path, note: bytes) -> None:

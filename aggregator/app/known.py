@@ -17,6 +17,8 @@ from aggregator.core.model import FEED, FeedState, Reading
 if TYPE_CHECKING:
     from aggregator.config import Loaded
     from aggregator.core.redaction import Redactor
+    from aggregator.core.rules import Document, RuleMatch
+    from aggregator.core.rules.postings import Postings
     from aggregator.pipeline.context import ActiveConfig
 
 
@@ -33,15 +35,56 @@ class Known:
         return getattr(self._whole(), name)
 
 
+class KnownIndex:
+    """The index of rules that are not at hand: of most entries, their postings say that no rule can match them.
+
+    `noted` returns the postings of all enabled rules; None: nobody noted them.
+    """
+
+    def __init__(self, noted: "Callable[[], Postings | None]", whole: "Callable[[], ActiveConfig]") -> None:
+        self._noted = cache(noted)
+        self._whole = whole
+        self._order = cache(lambda: {rule: place for place, rule in enumerate(whole().rules)})
+        self._built = False
+
+    @property
+    def postings(self) -> "Postings | None":
+        """The postings that were not known before, if an index was built."""
+        return self._whole().index.postings if self._built else None
+
+    def match(self, document: "Document") -> "tuple[RuleMatch, ...]":
+        """Return every rule that `document` matches, in the order of the rules. Raises ConfigErrors."""
+        if (noted := self._noted()) is None:
+            self._built = True
+            return self._whole().index.match(document)
+        from aggregator.core.rules.match_context import MatchContext
+
+        context = MatchContext(document, noted.fields)
+        candidates = noted.candidates(context)
+        if not candidates:
+            return ()
+        from aggregator.core.rules.index import matches
+
+        rules = self._whole().rules
+        return matches([rules[rule_id] for rule_id in sorted(candidates, key=self._order().__getitem__)], context)
+
+
 class KnownConfig:
-    """The configuration of `texts`, of which `values` are known (see `plain_values`).
+    """The configuration of `texts`, of which `values` are known (see `plain_values`), and postings of its rules.
 
     Both what is loaded and what is active look like the real ones. Either raises ConfigErrors where something is asked
     that is not known, and the whole cannot be loaded any more.
     """
 
-    def __init__(self, path: Path, texts: Mapping[Path, str], values: Mapping[str, Any], database: str) -> None:
-        self._path, self._texts = path, texts
+    def __init__(
+        self,
+        path: Path,
+        texts: Mapping[Path, str],
+        values: Mapping[str, Any],
+        database: str,
+        postings: "Callable[[], Postings | None]",
+    ) -> None:
+        self._path, self._texts, self._postings = path, texts, postings
         self._secrets_found: Callable[[frozenset[str]], object] = lambda _: None
         self._whole_loaded = cache(self._load)
         self._whole_active = cache(self._activate)
@@ -67,7 +110,14 @@ class KnownConfig:
         def feed(state: FeedState) -> Known | None:
             return self.feeds.get(state.id)
 
-        known = {"config": self._config, "feeds": self.feeds, "feed": feed, "number": 0, "since": None}
+        known = {
+            "config": self._config,
+            "feeds": self.feeds,
+            "feed": feed,
+            "index": KnownIndex(self._postings, self._whole_active),
+            "number": 0,
+            "since": None,
+        }
         return cast("ActiveConfig", Known(known, self._whole_active))
 
     def _feed(self, name: str, row: Mapping[str, Any] | None, usual: Mapping[str, Any]) -> Known:

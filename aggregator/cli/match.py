@@ -53,7 +53,8 @@ def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> No
 
 
 def _by_term(term: str, text: str) -> list[tuple[str, tuple[Span, ...]]]:
-    from aggregator.core.rules import lint_term, match_term
+    from aggregator.core.rules import lint_term
+    from aggregator.core.rules.match_term import match_term
 
     print_problems(located_in(lint_term(term), term, "term"))
     try:

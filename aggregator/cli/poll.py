@@ -39,7 +39,7 @@ Examples:
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
-    from aggregator.app.idle import known_pass, note_pass
+    from aggregator.app.idle import known_pass, note_pass, note_postings
 
     began = perf_counter()
     loaded: Loaded | KnownConfig
@@ -75,6 +75,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         why = tally.why(counts, rules=rules) if counts and tally.polled else await _nothing_due(app, feeds)
         if not known:
             note_pass(app.loaded, config_path())
+        note_postings(app.loaded, app.current.index.postings, config_path())
         _report(shape, why, errors=[*map(app.redact, tally.errors)], as_json=as_json)  # a server may repeat a secret
         if shape["feeds"]["failed"]:
             raise SystemExit(1)

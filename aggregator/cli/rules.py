@@ -358,7 +358,7 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
 
     async def work(app: "Application") -> None:
         from aggregator.core.rules import document
-        from aggregator.core.rules import explain as of_rule
+        from aggregator.core.rules.explain import explain as of_rule
         from aggregator.pipeline.search import feed_tags, find_entry
 
         stored, of_hit = await find_entry(app.store.catalog, app.current, entry)

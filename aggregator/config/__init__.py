@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         rule_test_errors,
     )
     from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
-    from aggregator.config.plain import plain_values
+    from aggregator.config.plain import plain_values, rules_hold_secret
     from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
     from aggregator.config.source import digest, inputs, is_large, state_directory, unread_warnings
@@ -66,6 +66,7 @@ __all__ = [
     "restrict",
     "rule_files",
     "rule_test_errors",
+    "rules_hold_secret",
     "save_file",
     "split_known",
     "state_directory",
@@ -115,6 +116,7 @@ _LATER = {
     "remove_feed": "edit",
     "restrict": "scope",
     "rule_files": "edit",
+    "rules_hold_secret": "plain",
     "save_file": "edit",
     "split_known": "opml",
     "to_opml": "opml",

@@ -38,6 +38,17 @@ def plain_values(loaded: Loaded) -> dict[str, Any]:
     }
 
 
+def rules_hold_secret(loaded: Loaded) -> bool:
+    """Tell whether a secret stands in a rule or a list, as a person wrote it there, by intent or by chance."""
+    sections = (loaded.root.get("rules"), loaded.root.get("lists"))
+    nodes = [*(sections[0].nodes if isinstance(sections[0], SequenceNode) else ())]
+    nodes += [node for _, node in (sections[1].pairs if isinstance(sections[1], MappingNode) else ())]
+    texts = [node.source.text[node.start : node.end] for node in nodes]
+    texts += {term for rule in loaded.rules for _, terms in rule.lists for term in terms}
+    text = "\n".join(texts).casefold()
+    return any(secret.casefold() in text for secret in loaded.secrets)
+
+
 def _below(settings: Node | None, name: str) -> Node | None:
     return settings.get(name) if isinstance(settings, MappingNode) else None
 

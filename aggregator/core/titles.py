@@ -4,6 +4,7 @@ The store and JSON keep the engine's words (`held: baseline`); pages and command
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -19,8 +20,10 @@ from aggregator.core.model import (
     JoinKind,
 )
 from aggregator.core.model import WAITING as WAITING_STATES
-from aggregator.core.settings import Channel, Config
 from aggregator.core.text.messages import gettext_noop
+
+if TYPE_CHECKING:  # a poll names outcomes without it
+    from aggregator.core.settings import Channel, Config
 
 _UNALERTED = {
     "baseline": gettext_noop("already there at first poll"),
@@ -54,12 +57,12 @@ FOLDED = gettext_noop("same event in other words, already alerted")
 BASELINE = f"not alerted: {_UNALERTED['baseline']}"
 
 
-def rule_titles(config: Config) -> dict[str, str]:
+def rule_titles(config: "Config") -> dict[str, str]:
     """Return the titles of the rules that have one, by id."""
     return {rule.id: rule.title for rule in config.rules if rule.title}
 
 
-def with_titles(details: Iterable[HitDetail], config: Config) -> tuple[HitDetail, ...]:
+def with_titles(details: Iterable[HitDetail], config: "Config") -> tuple[HitDetail, ...]:
     """Add the titles of rules to their hits; a rule that no longer exists keeps its id."""
     names = rule_titles(config)
     return tuple(replace(detail, rule_title=names.get(detail.hit.rule, detail.rule_title)) for detail in details)
@@ -140,7 +143,7 @@ def delivery_reason(reason: str) -> str:
     return _DELIVERY_REASONS.get(reason, reason)
 
 
-def channel_service(channel: Channel) -> str:
+def channel_service(channel: "Channel") -> str:
     """Return what kind of service a channel is; an Apprise URL shows its scheme and nothing else."""
     schemes = (url.get_secret_value().partition("://")[0] for url in channel.url)
     return channel.service or ", ".join(dict.fromkeys(schemes))

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from aggregator.core.model import Entry, HitDetail, HitFilter
 from aggregator.core.results import Exclusion
-from aggregator.core.rules import LintFinding, Rule, document, index_text, lint, not_near, propose
+from aggregator.core.rules import LintFinding, Rule, document, index_text, not_near, propose
 from aggregator.core.rules.feedback import MIN_MARKED
+from aggregator.core.rules.lint import lint
 from aggregator.core.text.fold import fold
 from aggregator.core.text.tokens import TokenizedText
 from aggregator.pipeline.context import ActiveConfig, Context

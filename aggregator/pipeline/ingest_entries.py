@@ -30,7 +30,6 @@ from aggregator.core.polling.archive import with_archive
 from aggregator.core.polling.new_entries import NewEntries, find_new_entries, names, with_articles
 from aggregator.core.polling.parts import parts_of
 from aggregator.core.polling.schedule import after_success
-from aggregator.core.routing import describe
 from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import breathing, match_all
@@ -159,6 +158,8 @@ class EntryIngestor:
         vocabulary = await self._context.vocabulary.of([poll.state.id] if matched else [])
         reports: dict[tuple[str, str], Report] = {}
         async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
+            from aggregator.core.routing import describe  # without a hit, there is nothing to route
+
             reports |= describe(some, [hit for entry in some for hit in matched[entry.key]], now, vocabulary)
         stored, outcomes = list[Entry](), Counter[str]()
         for number, part in enumerate(parts_of(poll)):
@@ -175,7 +176,9 @@ class EntryIngestor:
                 reports=known,
             )
             began, owner = perf_counter(), self._context.owner_of(part.state)
-            written, what = await commit_poll(self._feeds, part, owner, asked, active.router, vocabulary.frequencies)
+            written, what = await commit_poll(
+                self._feeds, part, owner, asked, lambda: active.router, vocabulary.frequencies
+            )
             stored += written
             outcomes.update(what)
             if part.unfinished:  # an alert takes six writes, each of which would wait for one of these parts

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Hit
-from aggregator.core.rules import document, snippet
+from aggregator.core.rules import document
+from aggregator.core.rules.snippet import snippet
 from aggregator.pipeline.context import ActiveConfig
 
 if TYPE_CHECKING:
@@ -55,5 +55,7 @@ async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
 
 def hit_id(rule: "RuleConfig", entry: Entry) -> str:
     """Return one id for each rule and entry; one for each version too, if the rule alerts on updates."""
+    from aggregator.core.delivery import delivery_id  # most polls have no hit
+
     version = [str(entry.version)] if rule.on_update and entry.version > 1 else []
     return delivery_id("hit", rule.id, entry.feed, entry.key, *version)

@@ -20,7 +20,6 @@ from aggregator.core.model import (
     RoutingResult,
     UnroutedPoll,
 )
-from aggregator.core.routing import STALE
 from aggregator.core.titles import hit_outcome
 from aggregator.pipeline.context import Context
 from aggregator.ports import Feeds, Route
@@ -63,7 +62,12 @@ def decide(router: "Router", frequencies: Frequencies, poll: UnroutedPoll) -> tu
 
 
 async def commit_poll(
-    feeds: Feeds, poll: PollResult, owner: str, asked: UnroutedPoll, router: "Router", frequencies: Frequencies
+    feeds: Feeds,
+    poll: PollResult,
+    owner: str,
+    asked: UnroutedPoll,
+    router: Callable[[], "Router"],
+    frequencies: Frequencies,
 ) -> tuple[tuple[Entry, ...], Mapping[str, int]]:
     """Write a poll and route its hits, or let them wait; return its entries, and what became of its hits in words.
 
@@ -74,7 +78,7 @@ async def commit_poll(
     if feeds.routes_later:
         stored = await feeds.commit(poll, owner=owner, later=asked)
         return stored, _foreseen(asked)
-    question, route = decide(router, frequencies, asked)
+    question, route = decide(router(), frequencies, asked)
     answer = _Noted(route)
     stored = await feeds.commit(poll, owner=owner, question=question, route=answer)
     return stored, Counter(map(hit_outcome, answer.routed.hits))
@@ -82,6 +86,8 @@ async def commit_poll(
 
 def _foreseen(poll: UnroutedPoll) -> Mapping[str, int]:
     """Say what will become of hits that wait: of what was there before the first poll it is known already."""
+    from aggregator.core.routing import STALE
+
     stale = {(entry.feed, entry.key): str(entry.reason) for entry in poll.entries if entry.reason in STALE}
     new = (replace(hit, state=HitState.NEW) for hit in poll.hits)
     return Counter(

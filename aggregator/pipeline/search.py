@@ -14,17 +14,10 @@ from time import monotonic
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, HitDetail, SearchOrder
 from aggregator.core.results import EntryMatch, SearchResult
-from aggregator.core.rules import (
-    Explanation,
-    Rule,
-    RuleIndex,
-    document,
-    explain,
-    prefilter,
-    print_query,
-    rule_for_query,
-    snippet,
-)
+from aggregator.core.rules import Explanation, Rule, RuleIndex, document, print_query, rule_for_query
+from aggregator.core.rules.explain import explain
+from aggregator.core.rules.prefilter import prefilter
+from aggregator.core.rules.snippet import snippet
 from aggregator.core.rules.syntax_tree import FieldScope, Term
 from aggregator.pipeline.context import ActiveConfig
 from aggregator.ports import Catalog

@@ -260,7 +260,7 @@ async def test_a_poll_says_what_will_become_of_its_hits(store: AnyStore) -> None
     asked = unrouted(active, "a", NOW, entries)
     result = PollResult(state=polled(state), entries=entries, hits=asked.hits)
     frequencies = await StreamVocabulary().frequencies()
-    stored, said = await commit_poll(store.feeds, result, "me", asked, active.router, frequencies)
+    stored, said = await commit_poll(store.feeds, result, "me", asked, lambda: active.router, frequencies)
     assert [one.key for one in stored] == ["k1", "k2"]
     assert said == {
         "not alerted: already there at first poll": 1,

@@ -97,7 +97,7 @@ class Arrivals:
         )
         (state,) = await lease(self.store.feeds, name, at=now)
         result = PollResult(state=polled(state, last_polled_at=now), entries=tuple(entries), hits=hits)
-        await commit_poll(self.store.feeds, result, "me", asked, self.active.router, vocabulary.frequencies)
+        await commit_poll(self.store.feeds, result, "me", asked, lambda: self.active.router, vocabulary.frequencies)
         if self.store.feeds.routes_later:
             await HitRouter(self.context, self.store.feeds).run()
         else:

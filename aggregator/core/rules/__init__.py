@@ -1,19 +1,26 @@
-"""Watch rules: written by people, matched against documents. The public interface of the package."""
+"""Watch rules: written by people, matched against documents. The public interface of the package.
 
-from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
-from aggregator.core.rules.entry_document import Document, document, index_text
-from aggregator.core.rules.explain import ExplainedClause, Explanation, explain
-from aggregator.core.rules.feedback import Proposal, propose
-from aggregator.core.rules.index import RuleIndex, RuleMatch
-from aggregator.core.rules.items import usable_terms
-from aggregator.core.rules.lint import LintFinding, lint, not_near
-from aggregator.core.rules.match_term import lint_term, match_term
-from aggregator.core.rules.prefilter import prefilter, spellings
-from aggregator.core.rules.query_parser import parse_query, print_query
-from aggregator.core.rules.rule_tests import match_text, run_tests, scope_of
-from aggregator.core.rules.snippet import snippet
-from aggregator.core.rules.syntax_tree import Node
-from aggregator.core.rules.triggers import TriggerDecision, fires
+With `explain`, `lint`, `match_term`, `prefilter` and `snippet`, each in the module of its name. What is needed is
+imported when it is asked for: to tell whether a document could match takes neither the compiler nor models.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
+    from aggregator.core.rules.entry_document import Document, document, index_text
+    from aggregator.core.rules.explain import ExplainedClause, Explanation
+    from aggregator.core.rules.feedback import Proposal, propose
+    from aggregator.core.rules.index import RuleIndex, RuleMatch
+    from aggregator.core.rules.items import usable_terms
+    from aggregator.core.rules.lint import LintFinding, not_near
+    from aggregator.core.rules.match_term import lint_term
+    from aggregator.core.rules.prefilter import spellings
+    from aggregator.core.rules.query_parser import parse_query, print_query
+    from aggregator.core.rules.rule_tests import match_text, run_tests, scope_of
+    from aggregator.core.rules.syntax_tree import Node
+    from aggregator.core.rules.triggers import TriggerDecision, fires
 
 __all__ = [
     "Document",
@@ -28,23 +35,54 @@ __all__ = [
     "TriggerDecision",
     "compile_rule",
     "document",
-    "explain",
     "fires",
     "index_text",
-    "lint",
     "lint_term",
-    "match_term",
     "match_text",
     "not_near",
     "parse_query",
-    "prefilter",
     "print_query",
     "propose",
     "recompile",
     "rule_for_query",
     "run_tests",
     "scope_of",
-    "snippet",
     "spellings",
     "usable_terms",
-]  # fmt: skip
+]
+
+_LATER = {
+    "Document": "entry_document",
+    "ExplainedClause": "explain",
+    "Explanation": "explain",
+    "LintFinding": "lint",
+    "Node": "syntax_tree",
+    "Proposal": "feedback",
+    "Rule": "compile",
+    "RuleIndex": "index",
+    "RuleMatch": "index",
+    "TriggerDecision": "triggers",
+    "compile_rule": "compile",
+    "document": "entry_document",
+    "fires": "triggers",
+    "index_text": "entry_document",
+    "lint_term": "match_term",
+    "match_text": "rule_tests",
+    "not_near": "lint",
+    "parse_query": "query_parser",
+    "print_query": "query_parser",
+    "propose": "feedback",
+    "recompile": "compile",
+    "rule_for_query": "compile",
+    "run_tests": "rule_tests",
+    "scope_of": "rule_tests",
+    "spellings": "prefilter",
+    "usable_terms": "items",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(name)
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return found

@@ -8,19 +8,15 @@ that shares everything else, so that a reload is an assignment.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 
 from aggregator.core.model import Span
 from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext, vocabulary
-from aggregator.core.rules.regex import Pattern, Prefilter
-from aggregator.core.text.tokens import MAX_TEXT, TokenizedText, is_wide, spread, without_wide, words
+from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext
+from aggregator.core.rules.postings import Postings
 
-_MAX_CHUNKS, _MAX_CHUNK = 120_000, 24  # words between blanks known by heart: 12 MB, at worst 50
-_MAX_LEARNT = 1000  # of one text, at once
-_LATELY = 1000  # texts
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
 _EVERYWHERE = """
 a al and are as at av be by da das de del den der det di die du e ein el en er es et for from het i il in is it
@@ -43,12 +39,14 @@ class RuleIndex:
     guessed. It only decides which words trigger a rule, never what matches.
     """
 
+    _postings: Postings
+
     def __init__(self, rules: Iterable[Rule], frequencies: Mapping[str, int] | None = None) -> None:
         self._weight = _weight(frequencies)
         self._enabled: list[Rule] | None = [rule for rule in rules if rule.config.enabled]
         self._rules: dict[str, Rule] = {}
         self._keys: dict[str, frozenset[Key] | None] = {}
-        self._postings: dict[Key, tuple[str, ...]] = {}
+        self._triggered: dict[Key, tuple[str, ...]] = {}
         self._always: dict[str, None] = {}
 
     def prepare(self) -> None:
@@ -58,6 +56,11 @@ class RuleIndex:
             for rule in enabled:
                 self._add(rule)
             self._settle(enabled)
+
+    @property
+    def postings(self) -> Postings | None:
+        """The keys of all rules, if the index was built."""
+        return None if self._enabled is not None else self._postings
 
     def __len__(self) -> int:
         self.prepare()
@@ -72,16 +75,11 @@ class RuleIndex:
         """Return every rule that `document` matches, in the order of the rules."""
         if self._enabled is not None:
             self.prepare()
-        context = MatchContext(document, self._fields)
-        candidates = self._candidates(context)
+        context = MatchContext(document, self._postings.fields)
+        candidates = self._postings.candidates(context)
         if not candidates:
             return ()
-        rules = [self._rules[rule_id] for rule_id in sorted(candidates, key=self._order.__getitem__)]
-        return tuple(
-            RuleMatch(rule=rule.id, spans=spans(rule.plan, context))
-            for rule in rules
-            if rule.plan.matches(context) and rule.admits(document, context)
-        )
+        return matches([self._rules[rule_id] for rule_id in sorted(candidates, key=self._order.__getitem__)], context)
 
     def replace(self, rules: Iterable[Rule]) -> "RuleIndex":
         """Return an index over `rules`; what did not change in meaning is shared with this one."""
@@ -90,7 +88,7 @@ class RuleIndex:
         new._enabled = None
         new._weight = self._weight
         new._rules, new._keys = dict(self._rules), dict(self._keys)
-        new._postings, new._always = dict(self._postings), dict(self._always)
+        new._triggered, new._always = dict(self._triggered), dict(self._always)
         enabled = [rule for rule in rules if rule.config.enabled]
         staying = {rule.id for rule in enabled}
         for gone in [rule_id for rule_id in self._rules if rule_id not in staying]:
@@ -105,25 +103,6 @@ class RuleIndex:
         new._settle(enabled, before=self)
         return new
 
-    # --- looking --------------------------------------------------------------------------------
-
-    def _candidates(self, context: MatchContext) -> set[str]:
-        found = set(self._always)
-        text = "\n".join([context.document.field(name)[:MAX_TEXT] for name in self._texts])
-        listener = self._listener
-        present = listener.keys(text) if listener.is_worthwhile else listener.keys_among(context.vocabulary)
-        if present and (pairs := listener.pairs(present)):
-            present.update(self._known.intersection(map(frozenset, pairs)))
-            if not self._known.isdisjoint(pairs):
-                present.update({*pairwise(context.words), *context.elided}.intersection(pairs))
-        for key in self._known.intersection(present):
-            found.update(self._postings[key])
-        if self._patterns:
-            for pattern in self._prefilter.candidates(text):
-                found.update(self._postings[pattern])
-        listener.record(was_read=bool(found))
-        return found
-
     # --- building -------------------------------------------------------------------------------
 
     def _add(self, rule: Rule) -> None:
@@ -135,7 +114,7 @@ class RuleIndex:
             return
         keys = self._keys[rule.id] = triggers[1]
         for key in keys:
-            self._postings[key] = (*self._postings.get(key, ()), rule.id)
+            self._triggered[key] = (*self._triggered.get(key, ()), rule.id)
 
     def _remove(self, rule_id: str) -> None:
         keys = self._keys.pop(rule_id)
@@ -144,103 +123,27 @@ class RuleIndex:
             del self._always[rule_id]
             return
         for key in keys:
-            rest = tuple(other for other in self._postings[key] if other != rule_id)
+            rest = tuple(other for other in self._triggered[key] if other != rule_id)
             if rest:
-                self._postings[key] = rest
+                self._triggered[key] = rest
             else:
-                del self._postings[key]
+                del self._triggered[key]
 
     def _settle(self, enabled: list[Rule], before: "RuleIndex | None" = None) -> None:
         """Precompute what lookups need to know of all rules together."""
         self._order = {rule.id: place for place, rule in enumerate(enabled)}
-        self._known = frozenset(self._postings)
-        self._listener = _Listener(self._known)
-        self._patterns = frozenset(key for key in self._known if isinstance(key, Pattern))
-        same = before is not None and before._patterns == self._patterns
-        self._prefilter: Prefilter = before._prefilter if before and same else Prefilter(tuple(self._patterns))
         used = frozenset[str]().union(*{rule.fields for rule in enabled})
-        self._fields = tuple(name for name in _PLACE if name in used)
-        self._texts = tuple(name for name in self._fields if name != "lang")  # which no key asks for
+        fields = tuple(name for name in _PLACE if name in used)
+        self._postings = Postings(self._triggered, self._always, fields, before._postings if before else None)
 
 
-class _Listener:
-    """Hears the keys of an index in a text, of which most texts have none.
-
-    It knows by heart which words between blanks, as they are written, say nothing: what is left of a text without
-    them is all that has to be folded and cut into tokens.
-    """
-
-    def __init__(self, keys: Iterable[Key]) -> None:
-        several = [key for key in keys if isinstance(key, tuple | frozenset)]
-        self._partners: dict[str, set[str]] = {}  # of a word of a pair: the other ones
-        for one, other in (key for key in several if len(key) == 2):
-            self._partners.setdefault(one, set()).add(other)
-        self._words = frozenset(key for key in keys if isinstance(key, str)).union(
-            self._partners, *self._partners.values()
-        )
-        self._has_wide = any(map(is_wide, self._words))
-        beginnings = {key[0] for key in several if isinstance(key, tuple) and len(key) == 1}
-        sizes = {len(beginning) for beginning in beginnings}
-        self._beginnings = [(size, frozenset(b for b in beginnings if len(b) == size)) for size in sizes]
-        self._silent: set[str] = set()
-        self._speaking: dict[str, set[Key]] = {}
-        self._heard = self._read = 0  # lately: texts, and those that had to be read in full after all
-
-    @property
-    def is_worthwhile(self) -> bool:
-        """Tell whether most texts need not be read in full; else to listen first is work done twice."""
-        return 2 * self._read <= self._heard
-
-    def record(self, *, was_read: bool) -> None:
-        """Count a text, read in full or not."""
-        self._heard += 1
-        self._read += was_read
-        if self._heard > _LATELY:
-            self._heard //= 2
-            self._read //= 2
-
-    def keys(self, text: str) -> set[Key]:
-        """Return the words and the beginnings that `text` has."""
-        found, new = set[Key](), list[str]()
-        for chunk in {*spread(text).split()}.difference(self._silent):
-            said = self._speaking.get(chunk)
-            if said is None:
-                new.append(chunk)
-            else:
-                found |= said
-        if new:
-            heard = self._keys_in(" ".join(new))
-            self._learn(new[:_MAX_LEARNT], silent=not heard)
-            found |= heard
-        return found
-
-    def pairs(self, present: set[Key]) -> list[tuple[str, str]]:
-        """Return the pairs of which a text has both words, in either order."""
-        return [(one, other) for one in self._partners.keys() & present for other in self._partners[one] & present]
-
-    def _learn(self, chunks: list[str], *, silent: bool) -> None:
-        if len(self._silent) + len(self._speaking) > _MAX_CHUNKS:
-            self._silent.clear()
-            self._speaking.clear()
-        for chunk in chunks:
-            if len(chunk) > _MAX_CHUNK:  # as in scripts without blanks: it will not come again
-                continue
-            if not silent and (said := self._keys_in(chunk)):
-                self._speaking[chunk] = said
-            else:
-                self._silent.add(chunk)
-
-    def keys_among(self, present: Iterable[str]) -> set[Key]:
-        """Return the words and the beginnings that these words have."""
-        found: set[Key] = set(self._words.intersection(present))
-        for size, known in self._beginnings:
-            found.update([(beginning,) for beginning in known.intersection([word[:size] for word in present])])
-        return found
-
-    def _keys_in(self, text: str) -> set[Key]:
-        if text.isascii():
-            return self.keys_among(words(text))
-        return self.keys_among(vocabulary(TokenizedText(text if self._has_wide else without_wide(text), whole=True)))
+def matches(rules: Iterable[Rule], context: MatchContext) -> tuple[RuleMatch, ...]:
+    """Return those of a document's candidates that match it, in their order."""
+    return tuple(
+        RuleMatch(rule=rule.id, spans=spans(rule.plan, context))
+        for rule in rules
+        if rule.plan.matches(context) and rule.admits(context.document, context)
+    )
 
 
 def spans(plan: Clause, context: MatchContext) -> tuple[Span, ...]:

@@ -16,7 +16,6 @@ from aggregator.core.rules import (
     RuleIndex,
     compile_rule,
     index_text,
-    prefilter,
     recompile,
     rule_for_query,
     run_tests,
@@ -24,6 +23,7 @@ from aggregator.core.rules import (
 )
 from aggregator.core.rules.atoms import BadTerm, atom, respelled
 from aggregator.core.rules.items import renumbered, spelled_out
+from aggregator.core.rules.prefilter import prefilter
 from aggregator.core.rules.transliteration import code_spellings
 from aggregator.core.settings import RuleConfig
 

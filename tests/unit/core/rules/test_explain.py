@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from aggregator.core.model import RuleStats
-from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, explain, lint, snippet
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule
+from aggregator.core.rules.explain import explain
+from aggregator.core.rules.lint import lint
+from aggregator.core.rules.snippet import snippet
 from aggregator.core.schemas import explanation_json
 from aggregator.core.settings import RuleConfig
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import InvalidRule, Problem
-from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, lint_term, match_term, rule_for_query
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, lint_term, rule_for_query
+from aggregator.core.rules.match_term import match_term
 from aggregator.core.settings import RuleConfig
 
 LISTS = {"turkey": ("Turkey", "Ankara"), "odd": ("fine", "title:foo", "wom*n")}

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, explain, snippet
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule
 from aggregator.core.rules.clauses import MAX_SPANS
+from aggregator.core.rules.explain import explain
+from aggregator.core.rules.snippet import snippet
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.tokens import MAX_TEXT
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import InvalidRule
-from aggregator.core.rules import Document, RuleIndex, compile_rule, lint_term, match_term, parse_query
+from aggregator.core.rules import Document, RuleIndex, compile_rule, lint_term, parse_query
+from aggregator.core.rules.match_term import match_term
 from aggregator.core.settings import RuleConfig
 
 SIGNS = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\ufeff"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from aggregator.core.rules import compile_rule, lint, parse_query
+from aggregator.core.rules import compile_rule, parse_query
+from aggregator.core.rules.lint import lint
 from aggregator.core.settings import RuleConfig
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aggregator.core.rules import match_term
+from aggregator.core.rules.match_term import match_term
 from aggregator.core.text.fold import fold
 
 VECTORS = Path(__file__).parents[3] / "data" / "vectors"
