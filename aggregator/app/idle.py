@@ -116,7 +116,7 @@ def note_postings(loaded: "Loaded", postings: "Postings | None", config: Path) -
         return
     import msgspec
 
-    note = msgspec.msgpack.encode((_compiled(read), postings.plain()))
+    note = msgspec.msgpack.encode((_compiled(read), postings.fields, postings.keys))
     try:
         _write(_postings_file(), sha256(note).digest() + note)
     except (OSError, ValueError) as error:
@@ -127,14 +127,14 @@ def noted_postings(read: "Inputs") -> "Postings | None":
     """Return the postings of the rules of a configuration, if a pass left them."""
     import msgspec
 
-    from aggregator.core.rules.postings import PlainPostings, Postings
+    from aggregator.core.rules.postings import Keys, Postings
 
     try:
         note = _read(_postings_file())
         if sha256(note[32:]).digest() != note[:32]:
             return None
-        known, plain = msgspec.msgpack.decode(note[32:], type=tuple[str, PlainPostings])
-        return Postings.of(plain) if known == _compiled(read) else None
+        known, fields, keys = msgspec.msgpack.decode(note[32:], type=tuple[str, tuple[str, ...], Keys])
+        return Postings(keys, fields) if known == _compiled(read) else None
     except (OSError, ValueError):  # none, or not what we wrote
         return None
 

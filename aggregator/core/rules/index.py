@@ -15,7 +15,7 @@ from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext
-from aggregator.core.rules.postings import Postings
+from aggregator.core.rules.postings import Postings, sort_keys
 
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
 _EVERYWHERE = """
@@ -134,7 +134,9 @@ class RuleIndex:
         self._order = {rule.id: place for place, rule in enumerate(enabled)}
         used = frozenset[str]().union(*{rule.fields for rule in enabled})
         fields = tuple(name for name in _PLACE if name in used)
-        self._postings = Postings(self._triggered, self._always, fields, before._postings if before else None)
+        self._postings = Postings(
+            sort_keys(self._triggered, self._always), fields, before._postings if before else None
+        )
 
 
 def matches(rules: Iterable[Rule], context: MatchContext) -> tuple[RuleMatch, ...]:

@@ -183,24 +183,25 @@ def _marked(text: str) -> tuple[str, Sequence[int]]:
 
 
 class Prefilter:
-    """A filter that finds which of many patterns can match a text, by the literals in them."""
+    """A filter that finds which of many patterns can match a text, by the literals in them.
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        self._patterns = tuple(patterns)
+    `patterns` are loose ones (`Pattern.wide`), each with whether case matters.
+    """
+
+    def __init__(self, patterns: Sequence[tuple[str, bool]]) -> None:
+        self._any = bool(patterns)
         if not patterns:
             return
         import re2
 
         self._filter = re2.Filter()
-        for each in self._patterns:
+        for wide, exact in patterns:
             options = re2.Options()
             options.log_errors = False
-            options.case_sensitive = each.exact
-            self._filter.Add(each.wide, options)
+            options.case_sensitive = exact
+            self._filter.Add(wide, options)
         self._filter.Compile()
 
-    def candidates(self, text: str) -> Iterator[Pattern]:
-        """Yield the patterns that may match `text`."""
-        if self._patterns:
-            for index in self._filter.Match(text.lower(), True) or ():
-                yield self._patterns[index]
+    def candidates(self, text: str) -> Sequence[int]:
+        """Return the places of the patterns that may match `text`."""
+        return (self._filter.Match(text.lower(), True) or ()) if self._any else ()
