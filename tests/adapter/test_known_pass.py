@@ -3,16 +3,18 @@
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from aggregator.app.application import open_application
-from aggregator.app.idle import KnownPass, known_pass, note_pass
-from aggregator.config import Loaded, load
+from aggregator.app.idle import KnownPass, known_pass, note_pass, note_postings, noted_postings
+from aggregator.config import Loaded, inputs, load
 from aggregator.config.plain import SECTIONS
 from aggregator.core.errors import ConfigErrors
 from aggregator.core.redaction import Redactor
+from aggregator.core.rules import Document, RuleIndex
 from aggregator.core.settings import Feed
 from tests.adapter.test_idle_pass import change
 
@@ -134,6 +136,77 @@ async def test_secrets_of_the_whole_are_cut_out(config: Path) -> None:
     assert found.feeds["key"].url == "https://key.example/key-in-a-path"
     assert active.router is active.router
     assert redact("at key-in-a-path and literal-password") == "at *** and ***"
+
+
+def leave_postings(config: Path) -> None:
+    """What a pass with new entries leaves."""
+    loaded = load(config, os.environ)
+    index = RuleIndex(loaded.rules)
+    index.prepare()
+    note_postings(loaded, index.postings, config)
+
+
+POSTINGS = Path("var/postings.msgpack")
+
+
+async def test_entries_that_no_rule_can_match_need_no_rules(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Postings of the pass before tell them; the first entry with words of a rule loads the configuration."""
+    leave_postings(config)
+    index = known(config).config().active(Redactor()).index
+    assert [found.rule for found in index.match(Document(content="An S-400 and an S-500"))] == ["r"]
+    assert index.postings is None
+    index = known(config).config().active(Redactor()).index
+    monkeypatch.delenv("PATH_KEY")  # so that the whole cannot be loaded
+    assert index.match(Document(content="An S-500, S 4000, 400")) == ()
+    with pytest.raises(ConfigErrors, match="PATH_KEY is not set"):
+        index.match(Document(content="An S-400"))
+
+
+async def test_postings_are_noted_by_the_pass_that_made_them(config: Path) -> None:
+    """Where there are none, the first entry of a known pass makes them, and the next pass has them."""
+    found = known(config).config()
+    active = found.active(Redactor())
+    assert active.index.postings is None
+    assert [match.rule for match in active.index.match(Document(content="An S-400"))] == ["r"]
+    note_postings(found.loaded(), active.index.postings, config)
+    assert noted_postings(inputs(config)) is not None
+    assert POSTINGS.stat().st_mode & 0o777 == 0o600
+    for secret in (*SECRETS.values(), "literal-password", "of-a-header", "p-own", "in-an-address"):
+        assert secret.encode() not in POSTINGS.read_bytes()
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "edited rules": lambda config: (config / "all.yaml").write_text(CONFIG.replace("S-400", "S-401")),
+    "further file": lambda config: (config / "more.yaml").write_text("rules: [{id: more, any: [S-600]}]"),
+    "other variable": lambda _: os.environ.update(SHORT="abc"),
+    "none": lambda _: POSTINGS.unlink(),
+    "empty": lambda _: POSTINGS.write_bytes(b""),
+    "cut short": lambda _: POSTINGS.write_bytes(POSTINGS.read_bytes()[:-1]),
+    "one letter": lambda _: POSTINGS.write_bytes(POSTINGS.read_bytes().replace(b"400", b"401")),
+    "something else": lambda _: POSTINGS.write_bytes(sha256(b"\x93\x01\x02\x03").digest() + b"\x93\x01\x02\x03"),
+    "others may write": lambda _: POSTINGS.chmod(0o620),
+}
+
+
+async def test_postings_of_anything_else(config: Path) -> None:
+    """Postings are good for the files and variables that they were made of, as we wrote them; for nothing else."""
+    for name, spoil in SPOILT.items():
+        leave_postings(config)
+        assert noted_postings(inputs(config)) is not None
+        spoil(config)
+        assert noted_postings(inputs(config)) is None, name
+        POSTINGS.unlink(missing_ok=True)
+        (config / "more.yaml").unlink(missing_ok=True)
+        (config / "all.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+@pytest.mark.parametrize("part", ["rules", "lists"])
+async def test_a_rule_that_holds_a_secret(config: Path, part: str) -> None:
+    """The keys of rules are not noted where a secret is written among them."""
+    words = {"rules": "rules: [{id: s, any: [Literal-Password]}]\n", "lists": "lists: {s: [p-own]}\n"}
+    (config / "more.yaml").write_text(words[part], encoding="utf-8")
+    leave_postings(config)
+    assert not POSTINGS.exists()
 
 
 async def test_an_edit_meanwhile(config: Path) -> None:

@@ -1,0 +1,107 @@
+"""Rules that are not at hand: what their noted keys let through is what the whole index would find."""
+
+import random
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator.app.known import KnownIndex
+from aggregator.core.errors import InvalidRule
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, print_query
+from aggregator.core.rules.postings import Keys, Postings
+from aggregator.core.settings import RuleConfig
+from tests.unit.core.rules.test_oracle import LISTS, TERMS, node, text
+
+MORE: tuple[dict[str, Any], ...] = (
+    {"regex": [r"\bS-?\d{3}\b", "(?i)sanct"]},
+    {"regex": ["AIR.defence"], "case": "exact"},
+    {"any": ["sanctions"], "stem": True},
+    {"query": "lang:ko OR air"},
+    {"query": "feed:navy AND a"},
+    {"any": ["'Ankara'i", "санкц*"], "translit": True, "in": ["title", "author", "link"]},
+    {"any": ["S-400"], "feeds": {"tags": ["arms"], "not_ids": ["other"]}, "lang": ["ko", "en"]},
+    {"any": ["air"], "enabled": False},
+)
+
+
+def whole(rules: list[Rule]) -> Any:
+    return SimpleNamespace(rules={rule.id: rule for rule in rules}, index=RuleIndex(rules))
+
+
+def noted(index: RuleIndex) -> Postings:
+    """What a pass leaves to the next one, written and read."""
+    assert index.postings is not None
+    keys = msgspec.msgpack.decode(msgspec.msgpack.encode(index.postings.keys), type=Keys)
+    assert keys == index.postings.keys
+    return Postings(keys, index.postings.fields)
+
+
+def rules(rng: random.Random) -> list[Rule]:
+    written: list[dict[str, Any]] = [
+        *({"query": print_query(node(rng))} for _ in range(3)),
+        {"any": rng.sample(TERMS, 3)},
+        *rng.sample(MORE, 2),
+    ]
+    rng.shuffle(written)
+    found = []
+    for number, one in enumerate(written):
+        try:
+            found.append(compile_rule(RuleConfig.model_validate({"id": f"r{number}", **one}), LISTS))
+        except InvalidRule:  # it only excludes
+            continue
+    return found
+
+
+@given(st.integers(0, 2**48))
+@settings(max_examples=40, deadline=None)
+def test_noted_keys_hide_no_match(seed: int) -> None:
+    """Rules, their order and every span are those of an index that was built from the rules."""
+    rng = random.Random(seed)
+    all_rules = rules(rng)
+    real = whole(all_rules)
+    real.index.prepare()
+    known = KnownIndex(lambda: noted(real.index), lambda: whole(all_rules))
+    for _ in range(8):
+        document = Document(
+            title=text(rng),
+            summary=text(rng),
+            content=text(rng),
+            author=text(rng),
+            link=rng.choice(["", "https://a.example/air-defence", "https://a.example/s-400"]),
+            feed=rng.choice(["navy", "other"]),
+            feed_tags=rng.choice([(), ("arms",)]),
+            lang=rng.choice([None, "ko", "en"]),
+        )
+        assert known.match(document) == real.index.match(document)
+    assert known.postings is None  # there is nothing new to note
+
+
+def test_rules_are_asked_for_by_their_keys_only() -> None:
+    """An entry without any key needs no rule; one with a key does, whether or not a rule matches it in the end."""
+    asked: list[str] = []
+    made = [compile_rule(RuleConfig.model_validate({"id": "r", "query": "air AND AAAAA AND missiles"}), LISTS)]
+    index = RuleIndex(made)
+    index.prepare()
+
+    def load() -> Any:
+        asked.append("rules")
+        return whole(made)
+
+    known = KnownIndex(lambda: noted(index), load)
+    assert known.match(Document(content="nothing of note")) == ()
+    assert asked == []
+    assert known.match(Document(content="missiles, and no more")) == ()
+    assert asked != []
+    assert [found.rule for found in known.match(Document(content="missiles in the air: aaaaa"))] == ["r"]
+
+
+def test_without_a_note_the_index_is_built() -> None:
+    """Where nothing was noted, the whole index answers, and leaves its keys to be noted."""
+    made = whole([compile_rule(RuleConfig.model_validate({"id": "r", "any": ["S-400"]}), LISTS)])
+    known = KnownIndex(lambda: None, lambda: made)
+    assert known.postings is None
+    assert [found.rule for found in known.match(Document(content="S-400"))] == ["r"]
+    assert known.postings is cast("RuleIndex", made.index).postings is not None
