@@ -20,6 +20,8 @@ UNEXPANDED = frozenset({"rules", "lists"})  # sections that are read as they are
 _MIN_LINE = 8  # of a secret with several lines: shorter ones ("}", "true") are words of every log
 _BETWEEN, _ADDRESS = re.compile(r"[\s,;]+"), re.compile(r"@|\d{4}")  # mail addresses, telephone numbers
 _ALIKE = re.compile(r"\$\{(file:[^}]*|[A-Z_][A-Z0-9_]*)\}")  # a whole text that somebody meant to be replaced
+_BARE = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9_]+)\b")  # as a shell reads it
+_SECRET_NAME = re.compile(r"(?:^|_)(?:PASS|PASSWORD|SECRET|TOKEN|KEY|HOOK|WEBHOOK|URL|USER)(?:_|$)")
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Cs"})
 _QUOTES = frozenset({"''", '""', "``", "“”", "‘’", "„“", "«»", "””", "’’"})
 _ASSIGNED = re.compile(r"(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=[^=]|(?:export\s+)[A-Za-z_]\w*=.")  # a line of .env
@@ -41,6 +43,9 @@ class Expander:
     def expand(self, scalar: ScalarNode) -> str | SecretStr:
         """Expand the references of a text; `$${` stands for `${`."""
         if "${" not in scalar.text:
+            if (bare := _BARE.search(scalar.text)) and (bare[1] in self.environ or _SECRET_NAME.search(bare[1])):
+                message, hint = f"{bare[0]} is read as it is written", f"write ${{{bare[1]}}} for the variable's value"
+                self.warnings.append(replace(scalar.source.error(scalar.start, message, hint), severity="warning"))
             return scalar.text
         text = _REFERENCE.sub(lambda found: self._replace(scalar, found), scalar.text)
         return SecretStr(text) if refers(scalar) else text

@@ -1,5 +1,6 @@
 """Several files, one configuration: lists are joined, mappings merged, nothing is overwritten."""
 
+import re
 from collections.abc import Sequence
 
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -15,11 +16,22 @@ def merge(roots: Sequence[Node]) -> tuple[MappingNode | None, tuple[ConfigError,
     for root in roots:
         if not isinstance(root, MappingNode):
             found = "a list" if isinstance(root, SequenceNode) else "nothing" if root.nothing else "a text"
-            hint = "for example feeds: followed by a list"
-            errors.append(root.source.error(root.start, f"expected a mapping, found {found}", hint))
+            errors.append(root.source.error(root.start, f"expected a mapping, found {found}", _remedy(root)))
         else:
             merged = _union(merged, root, (), errors) if merged else root
     return merged, tuple(errors)
+
+
+def _remedy(root: Node) -> str:
+    """Say what to do with a file that holds something else than a configuration."""
+    text = root.source.text.lstrip()
+    if text.startswith("<"):
+        return "this is XML or HTML; add the feeds of an OPML file with `aggregator feeds import FILE`"
+    if re.match(r"[\w.-]+\s*=", text):
+        return "write key: value, not key = value"
+    if re.match(r"https?://", text):
+        return "write feeds: in a line of its own, and a dash before each address: - https://…"
+    return "for example feeds: followed by a list"
 
 
 def _union(first: MappingNode, second: MappingNode, path: tuple[str, ...], errors: list[ConfigError]) -> MappingNode:

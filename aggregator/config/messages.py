@@ -1,6 +1,7 @@
 """Messages for validation errors, in the terms of the configuration file."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -38,6 +39,29 @@ _RULE_KEYS = {
     **dict.fromkeys(("disabled", "active"), "enabled: false"),
     "new_term": "first_in: 90d",
 }
+
+# … and those of a feed, and names of fields.
+_FEED_KEYS = {
+    **dict.fromkeys(("name", "label"), "title"),
+    **dict.fromkeys(("interval", "frequency", "refresh", "poll", "schedule", "period", "minutes"), "every: 15m"),
+    **dict.fromkeys(("category", "categories", "folder", "folders", "group", "labels"), "tags"),
+    **dict.fromkeys(("link", "xmlurl", "feed", "address", "feed_url", "rss", "site", "uri", "href"), "url"),
+    **dict.fromkeys(("disabled", "active", "paused"), "enabled: false"),
+    **dict.fromkeys(("username", "user", "login", "password"), "auth: {user: …, password: …}"),
+    **dict.fromkeys(("notify", "channel", "channels", "keywords", "filter"), "it in a rule, which may name feeds"),
+}
+_FIELDS = {
+    **dict.fromkeys(("body", "text", "article", "full_text", "fulltext"), "content"),
+    **dict.fromkeys(("headline", "heading", "subject", "name"), "title"),
+    **dict.fromkeys(("description", "abstract", "teaser", "lead"), "summary"),
+    **dict.fromkeys(("url", "address"), "link"),
+    **dict.fromkeys(("tags", "tag", "keywords", "topic"), "category"),
+    **dict.fromkeys(("by", "creator", "writer"), "author"),
+}
+# Signs that look like those of YAML, or like nothing, and are neither.
+_LOOKALIKE = re.compile(
+    "[\\u00ad\\u200b-\\u200f\\u2060\\ufeff\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\uff1a\\uff3b\\uff3d\\uff5b\\uff5d\\ufe55]"
+)
 
 
 def find_node(node: Node, path: Sequence[Step]) -> Node:
@@ -114,9 +138,40 @@ def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
         return key.source.error(key.start, f"unknown key {key.text!r}", f'quote a short name: - "{key.text}: …"')
     if key.text == "<<":
         return key.source.error(key.start, "unknown key '<<'", MERGE)
-    replacement = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
-    hint = f"write {replacement}" if replacement else did_you_mean(key.text, known).strip(" ()")
+    if not key.text.isascii():
+        return key.source.error(key.start, f"unknown key {key.text!r}", _foreign(key.text, known))
+    name = key.text.casefold().replace("-", "_")
+    others = _RULE_KEYS if "query" in known else _FEED_KEYS if "max_latency" in known else {}
+    replacement = None if name in known else others.get(name)
+    owners = [] if name in known else _owners(key.text, known)
+    hint = (
+        f"write {replacement}"
+        if replacement
+        else f"it belongs under {owners[0]}:"
+        if len(owners) == 1
+        else did_you_mean(key.text, known).strip(" ()")
+    )
     return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known keys: {', '.join(known)}")
+
+
+def _foreign(text: str, known: Sequence[str]) -> str:
+    """Say which letter or sign makes a key another one than it looks."""
+    sign = next(character for character in text if not character.isascii())
+    name = unicodedata.name(sign, "no name").lower()
+    near = did_you_mean(re.sub(r"^[\s-]+|[^\x21-\x7e]", "", text), known).strip(" ()")
+    remedy = "write plain spaces" if sign.isspace() else "remove it" if not sign.isprintable() else near
+    remedy = remedy or f"known keys: {', '.join(known)}"
+    return f"it contains U+{ord(sign):04X} ({name}): {remedy}"
+
+
+def _owners(name: str, known: Sequence[str]) -> list[str]:
+    """Return the sections in which a key of the settings stands, where `known` are those of another level."""
+    if "database" not in known and "settings" not in known:
+        return []
+    settings = known_keys(("settings",))
+    if name in settings:
+        return ["settings"]
+    return [f"settings: {section}" for section in settings if name in known_keys(("settings", section))]
 
 
 def _unknown_key(path: Sequence[Step], root: MappingNode) -> ConfigError:
@@ -170,16 +225,18 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
     kind, context = wrong["type"], wrong.get("ctx", {})
     value = HIDDEN if hidden else repr(wrong["input"])
     if kind in _KINDS:
-        hint = None if hidden else _mapping_hint(kind, node, wrong["loc"]) or _list_hint(kind, node, wrong["loc"])
+        hint = None if hidden else _kind_hint(kind, node, wrong["loc"])
         return f"expected {_KINDS[kind]}, found {_found(node)}", hint
     if kind in _LIMITS:
         return _LIMITS[kind](context), None
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
-        near = "" if hidden else did_you_mean(str(wrong["input"]), words).strip(" ()")
+        field = _FIELDS.get(str(wrong["input"]).casefold()) if "summary" in words else None
+        near = f"write {field}" if field else did_you_mean(str(wrong["input"]), words).strip(" ()")
+        near = "" if hidden else near
         return f"{value} is not one of {', '.join(words)}", near or None
     if kind == "string_pattern_mismatch":
-        proposal = "" if hidden else re.sub(r"[^a-z0-9]+", "-", str(wrong["input"]).casefold()).strip("-")
+        proposal = "" if hidden else _as_id(str(wrong["input"]))
         return f"{value} contains characters that are not allowed in an id", f"for example {proposal or 'my-name'}"
     if hidden:
         error = context.get("error")
@@ -189,6 +246,43 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
     text = wrong["msg"].removeprefix("Value error, ")
     message, _, hint = text.partition("; ")
     return message, hint or None
+
+
+def _kind_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
+    """Suggest what was meant by a value of another kind."""
+    text = node.text if isinstance(node, ScalarNode) else ""
+    if "\n" not in text and (odd := _LOOKALIKE.search(text)) and kind in ("model_type", "dict_type", "tuple_type"):
+        name = unicodedata.name(odd[0], "no name").lower()
+        plain = "a space" if odd[0].isspace() else f"{unicodedata.normalize('NFKC', odd[0])!r} and a space"
+        remedy = f"write {plain}" if odd[0].isspace() or odd[0].isprintable() else "remove it"
+        return f"it contains U+{ord(odd[0]):04X} ({name}): {remedy}"
+    return _mapping_hint(kind, node, path) or _shape_hint(kind, node, path) or _list_hint(kind, node, path)
+
+
+def _shape_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
+    """Show the shape that is asked for, with what was written in it."""
+    items = [
+        item.text for item in (node.nodes if isinstance(node, SequenceNode) else [node]) if isinstance(item, ScalarNode)
+    ]
+    written, last = ", ".join(items), path[-1]
+    if not written or "\n" in written or len(written) > 60 or written[0] in "&*":
+        return None
+    if kind.startswith("int") and (number := re.match(r"\d+", written)):
+        return f"write {number[0]}"
+    if path[0] != "rules" or not kind.startswith(("model", "dict")):
+        return f"write - url: {written}" if path == ("feeds",) else None
+    if len(path) == 2:
+        return f"write - {{id: {_as_id(written) or 'my-rule'}, any: [{written}]}}"
+    if "near" in path:
+        return "write near: {terms: [one, other], within: 10}"
+    if last == "threshold" and written.isdigit():
+        return f"write threshold: {{hits: {written}, within: 6h}}"
+    shapes = {"feeds": "ids", "tests": "match"}
+    return f"write {last}: {{{shapes[last]}: [{written}]}}" if last in shapes else None
+
+
+def _as_id(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
 
 
 def _found(node: Node) -> str:
@@ -215,7 +309,7 @@ def _mapping_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
         return f"quote it where the word is meant: '{node.text}'" if node.text else "write a value, or remove it"
     if kind == "tuple_type" and len(path) == 1 and isinstance(node, MappingNode):
         return f"begin each item with a dash: - {'url' if path[0] == 'feeds' else 'id'}: …"
-    if kind in ("dict_type", "model_type") and isinstance(node, SequenceNode):
+    if kind in ("dict_type", "model_type") and isinstance(node, SequenceNode) and path[0] != "rules":
         return "write key: value, without dashes and brackets"
     if kind == "model_type" and len(path) == 2 and path[0] == "channels" and isinstance(node, ScalarNode):
         return f"write {path[1]}: {{{'url' if ':' in node.text else 'service'}: …}}"

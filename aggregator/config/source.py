@@ -220,6 +220,8 @@ def decoded(path: Path, raw: bytes) -> Source | ConfigError:
     """Decode a file's content, or say why it is no text."""
     if len(raw) > MAX_BYTES:
         return _at_top(path, "the file is larger than 1 MB", "split feeds or rules into several files in a folder")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw[:2].count(b"\0") == 1:
+        return _at_top(path, "this is UTF-16, not UTF-8", "save the file as UTF-8")
     if b"\0" in raw:
         return _at_top(path, "not a text file: it contains NUL bytes", "write YAML in UTF-8")
     try:

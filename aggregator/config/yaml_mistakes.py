@@ -1,8 +1,9 @@
 """Common YAML mistakes, each with the corrected line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import yaml
 
@@ -13,9 +14,13 @@ from aggregator.core.errors import ConfigError
 _LEAD = re.compile(r"""\s*(?:-\s+)*(?:[^\s'"\[{#:-][^:#'"\[{]*:(?:\s+|$))?""")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^']|'')*'")
 _COMMENT = re.compile(r"(?<!\s)\s+#")  # of one line, where a run of blanks begins
-_ESCAPE = re.compile(r'\\(?![0abtnvfre "/\\N_LPxuU])(.)')
+_ESCAPE = re.compile(r'\\(?![0abtnvfre "/\\N_LP]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})(.)')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TIGHT_COLON = re.compile(r"(\s*(?:- +)*[A-Za-z_]+):(?!//)([^\s:].*)")
+_BULLET = re.compile(r"(\s*)([*\u00b7\u2010-\u2015\u2022\u2023\u2043\u2212\u25aa\u25cf\u25e6\u2796\uff0d])\s+(\S.*)")
+_TIGHT_DASH = re.compile(r"(\s*)-((?:[A-Za-z_]+:(?:\s.*)?|[\[{].*))")
+_COMMA_LOST = re.compile(r"(.*\S)\s*;?\s+([a-z_]+)(:(?:\s.*)?)", re.DOTALL)
+_SEVERAL_QUOTED = re.compile(rf"({_QUOTED.pattern})(?:\s+({_QUOTED.pattern}))+")
 _LOST = re.compile(r"\s*(?:- +)*(?:-|[\w-]+:)\s+(#\S.*)")
 _OPENED = {"sequence": ("list", "]"), "flow": ("mapping", "}"), "": ("quote", "the closing quote")}
 
@@ -40,7 +45,7 @@ def syntax_mistake(source: Source, problem: yaml.MarkedYAMLError) -> YamlMistake
     for number in _suspects(source, problem):
         if mistake := _in_line(source, number):
             return mistake
-    return _in_words(problem)
+    return _in_words(source, problem)
 
 
 def tree_mistakes(root: Node) -> Iterator[ConfigError]:
@@ -61,8 +66,19 @@ def run_together(root: MappingNode) -> Iterator[ConfigError]:
         shown = " ".join(node.text.split())
         if count > 1 and not (len(shown) > 2 and shown[0] == shown[-1] == '"'):
             message = f"these {count} lines form a single term: {shown[:80]!r}"
-            hint = f"start each line with a dash, or quote it twice: '\"{shown[:80]}\"'"
+            hint = _apart(lines) or f"start each line with a dash, or quote it twice: '\"{shown[:80]}\"'"
             yield replace(node.source.error(node.start, message, hint), severity="warning")
+
+
+def _apart(lines: Sequence[str]) -> str | None:
+    """Return how lines are written that were meant as items, and begin with something like a dash."""
+    if any(line.lstrip().startswith("- ") for line in lines):
+        return "indent their dashes alike"
+    if all(re.match(r"\s*-\S", line) for line in lines):
+        return f"put a space after each dash: - {lines[0].lstrip().removeprefix('-')}"
+    if found := _BULLET.fullmatch(lines[0]):
+        return f"begin each line with a dash, not with {found[2]}: - {found[3].strip()}"
+    return None
 
 
 def _terms(root: MappingNode) -> Iterator[ScalarNode]:
@@ -117,8 +133,22 @@ def _in_line(source: Source, number: int) -> YamlMistake | None:
             hint=f"write {width} spaces before: {found[2]}",
             corrected=" " * width + found[2],
         )
+    if line.lstrip().startswith("#"):
+        return None
     if re.match(r"(<{7}|={7}|>{7})( |$)", line):
         return YamlMistake(line=number, column=1, message="unresolved merge conflict", hint="keep one side")
+    if found := _BULLET.fullmatch(line):
+        message = f"{found[2]} does not begin an item"
+        return YamlMistake(line=number, column=found.end(1) + 1, message=message, corrected=f"{found[1]}- {found[3]}")
+    if found := _TIGHT_DASH.fullmatch(line):
+        message, corrected = "missing space after the dash", f"{found[1]}- {found[2]}"
+        return YamlMistake(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
+    if found := re.match(r"(\s*)//+\s*(.*)", line):
+        message = "// does not begin a comment in YAML"
+        return YamlMistake(line=number, column=found.end(1) + 1, message=message, corrected=f"{found[1]}# {found[2]}")
+    if line.startswith("\ufeff"):
+        message = "a byte order mark (U+FEFF) in the middle of the file"
+        return YamlMistake(line=number, column=1, message=message, hint="remove it", corrected=line[1:])
     if (found := _TIGHT_COLON.match(line)) and not _QUOTED.match(line.strip()):
         message, corrected = "missing space after the colon", f"{found[1]}: {found[2]}"
         return YamlMistake(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
@@ -177,7 +207,11 @@ def _values(line: str) -> Iterator[tuple[int, int, bool]]:
 def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
     """Return what is wrong with an unquoted (or badly quoted) value, and how it is written."""
     quoted = _QUOTED.match(value)
+    if flow and _SEVERAL_QUOTED.fullmatch(value):
+        return "a comma is missing between these texts", ", ".join(one[0] for one in _QUOTED.finditer(value))
     if quoted and (rest := value[quoted.end() :]):
+        if not flow and rest.lstrip().startswith(":"):  # a key
+            return None
         if rest[0].isspace() or rest[0] in "~*)":
             return "unexpected text after the closing quote", single_quoted(value)
         if value.endswith(value[0]):
@@ -197,21 +231,37 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
         if value[0] == "#":
             return "# begins a comment, the rest of this list is lost", single_quoted(value)
         return f"{value[0]} at the start has a special meaning in YAML", single_quoted(value)
+    if flow and (found := _COMMA_LOST.fullmatch(value)) and found[2] in _keys():
+        return f"a comma is missing before {found[2]}:", f"{found[1].removesuffix(';')}, {found[2]}{found[3]}"
     if re.search(r":(\s|$)", value):
         return "unquoted text contains a colon", single_quoted(value)
     return None
 
 
-def _in_words(problem: yaml.MarkedYAMLError) -> YamlMistake:
+@cache
+def _keys() -> frozenset[str]:
+    """Return the keys of what is written between braces."""
+    from aggregator.config.messages import known_keys  # which loads all models
+
+    paths = (("feeds", 0), ("channels", ""), ("rules", 0), ("rules", 0, "near", 0), ("rules", 0, "tests"))
+    return frozenset(key for path in paths for key in known_keys(path))
+
+
+def _in_words(source: Source, problem: yaml.MarkedYAMLError) -> YamlMistake:
     """Return the parser's error, if no mistake is known."""
     mark, context = problem.problem_mark, problem.context_mark
     line, column = _line(mark), int(getattr(mark, "column", 0)) + 1
     words, hint = f"invalid YAML: {problem.problem}", "check indentation, quotes and brackets"
     said = f"{problem.context} {problem.problem}"
-    if context and ("flow" in said or "end of stream" in said):
+    here = source.line(line)[column - 1 : column] if line <= len(source.starts) else ""
+    if "flow" in said and here in ("]", "}"):
+        words, hint = f"this {here} closes nothing that is open", "remove it, or open what it closes"
+    elif context and ("flow" in said or "end of stream" in said):
         line, column = _line(context), context.column + 1
         opened, closing = next(pair for key, pair in _OPENED.items() if key in said)
         words, hint = f"this {opened} is never closed", f"add {closing}"
+    elif re.match(r"\s*[\w.-]+\s*=\s", source.line(min(line, len(source.starts)))):
+        words, hint = "this is not YAML", "write key: value, not key = value"
     elif "mapping values" in said:
         words, hint = "unexpected key", "indent it like the keys above"
     elif "expected '-'" in said or "expected key" in said or "block end" in said:

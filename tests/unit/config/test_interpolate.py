@@ -178,3 +178,18 @@ def test_a_term_that_only_holds_such_signs_is_a_term(tmp_path: Path) -> None:
     """People watch for exploits that are written so."""
     found = loaded(tmp_path, "rules: [{id: a, any: ['${jndi:ldap', 'US${AMOUNT}', '$${HOME}']}]\n")
     assert len(found.rules) == 1
+
+
+def test_a_variable_as_a_shell_reads_it(tmp_path: Path) -> None:
+    """`$TOKEN` is sent as it stands: where it is set, or named like a secret, a warning says how it is written."""
+    address = "http://a.example/$DESK?k=$5&x=$other&y=a$B_KEY"
+    text = f'feeds: [{{url: "{address}"}}]\nrules: [{{id: a, any: [$DESK]}}]\nlists: {{DESK: [x]}}\n'
+    assert not loaded(tmp_path, text).warnings
+    (warning,) = loaded(tmp_path, text, DESK="1").warnings
+    assert (warning.line, warning.column) == (1, 15)
+    assert (warning.message, warning.hint) == (
+        "$DESK is read as it is written",
+        "write ${DESK} for the variable's value",
+    )
+    (warning,) = loaded(tmp_path, text.replace("$DESK?", "$HOOK_TOKEN?")).warnings
+    assert warning.hint == "write ${HOOK_TOKEN} for the variable's value"
