@@ -119,13 +119,14 @@ class PassSummary:
     def add(self, polled: "PolledFeed") -> None:
         """Count one poll."""
         self.polled += 1
-        self.changed += bool(polled.entries)
-        self.new += polled.new
-        self.updated += polled.updated
+        if polled.entries:
+            self.changed += 1
+            self.new += polled.new
+            self.updated += polled.updated
         self.hits += polled.hits
         if polled.first:
             self.first.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
-        else:
+        elif polled.outcomes:
             self.outcomes.update(polled.outcomes)
         if polled.error:
             self.errors.append(f"{polled.feed}: {polled.error}")

@@ -124,6 +124,8 @@ class Resolver:
         return self._passed((found,), address, given) if found else ()
 
     def _passed(self, found: Sequence[str], address: ParsedUrl, given: Given) -> tuple[str, ...]:
+        if len(found) == 1 and self.policy.refusal(found[0], address.port, address.host, given) is None:  # nearly all
+            return (found[0],)
         refusals = [self.policy.refusal(one, address.port, address.host, given) for one in found]
         passed = tuple(one for one, refusal in zip(found, refusals, strict=True) if refusal is None)
         if not passed:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -115,25 +115,26 @@ class Poller:
     ) -> None:
         """Poll once what is due (`ids`: of these; `force`: due or not), to its end; `done` receives each poll."""
         wanted = list(self._context.active.feeds) if ids is None else ids
-        queue, turn = self._claimed(wanted, force), asyncio.Lock()
+        chunks, claimed, turn = self._claimed(wanted, force), deque[FeedState](), asyncio.Lock()
 
         async def work() -> None:
             while True:
-                async with turn:
-                    state = await anext(queue, None)
-                if state is None:
-                    return
-                done(await self._ingestor.poll(state))
+                if not claimed:
+                    async with turn:  # one claims for all
+                        while not claimed:
+                            if (chunk := await anext(chunks, None)) is None:
+                                return
+                            claimed.extend(chunk)
+                done(await self._ingestor.poll(claimed.popleft()))
 
         fixture = self._context.active.config.settings.polling.concurrency
         await asyncio.gather(*(work() for _ in range(min(fixture, len(wanted)))))
 
-    async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[FeedState]:
+    async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[Sequence[FeedState]]:
         """Yield those of `ids` that may be polled, claimed a chunk at a time and each once."""
         for start in range(0, len(ids), CLAIM_SIZE):
             chunk = ids[start : start + CLAIM_SIZE]
-            for state in interleaved(await self._claim(len(chunk), ids=chunk, force=force)):
-                yield state
+            yield interleaved(await self._claim(len(chunk), ids=chunk, force=force))
 
     async def drain(self, grace_s: float) -> None:
         """Start nothing more; what is under way gets `grace_s` seconds, then its leases are freed."""

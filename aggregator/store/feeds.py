@@ -131,7 +131,7 @@ class SqlFeeds:
             update(feeds)
             .where(feeds.c.id.in_(select(chosen.c.id)))
             .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s))
-            .returning(*feeds.columns)
+            .returning(*mappers.state_columns())
         )
         bound: dict[str, Any] = {} if ids is None else {"ids": self._dialect.list_param(ids)}
         if lane is not None:
@@ -151,7 +151,7 @@ class SqlFeeds:
 
         claimed = await self._writer.execute(take)
         self._unreleased -= unreleased
-        return mappers.feed_states(sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
+        return mappers.feed_states(sorted(claimed, key=mappers.due_order))
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
         """Count the deaths of processes that worked on a document and whose lease ran out; our own lapse is none."""

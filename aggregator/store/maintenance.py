@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     Connection,
@@ -19,14 +20,12 @@ from sqlalchemy import (
 
 from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
-from aggregator.store.backup import back_up
 from aggregator.store.check import SENDING, index_at_fault, rows_at_fault
 from aggregator.store.column_types import micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
 from aggregator.store.idle import AHEAD, NEXT_POLL_AHEAD, OWNERS
-from aggregator.store.migrate import EngineSteps, engine_is_current, upgrade
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.prune import NEWEST_SENT, Pruning
 from aggregator.store.reader import ReadPool
@@ -42,6 +41,9 @@ from aggregator.store.schema import (
 from aggregator.store.search_index import SearchIndex
 from aggregator.store.sent import SLACK
 from aggregator.store.writer import Writer
+
+if TYPE_CHECKING:
+    from aggregator.store.migrate import EngineSteps
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +68,10 @@ class SqlMaintenance:
         self._make_dirs = make_dirs
         self._pruning = Pruning(database, writer, reader, indexing)
 
-    async def upgrade(self, *, backup: bool = True, engine: EngineSteps = ()) -> str:
+    async def upgrade(self, *, backup: bool = True, engine: "EngineSteps" = ()) -> str:
         return await asyncio.to_thread(self._upgrade, backup, engine)
 
-    def _upgrade(self, backup: bool, engine: EngineSteps) -> str:
+    def _upgrade(self, backup: bool, engine: "EngineSteps") -> str:
         """Upgrade if necessary; mostly there is nothing to do, and then a start needs no write lock."""
         place = self._database.place
         if place.path is not None:
@@ -80,11 +82,15 @@ class SqlMaintenance:
         except StoreError:  # the upgrade repairs or reports it
             current = False
         if not current:
+            from aggregator.store.migrate import upgrade  # passes find the schema as they left it
+
             upgrade(place, make_dirs=self._make_dirs, backup=backup, engine=engine)
         self._notice_older()
         return REVISIONS[-1]
 
-    def _engine_is_current(self, engine: EngineSteps) -> bool:
+    def _engine_is_current(self, engine: "EngineSteps") -> bool:
+        from aggregator.store.migrate import engine_is_current
+
         with self._database.reading() as connection:
             return engine_is_current(connection, engine)
 
@@ -123,6 +129,8 @@ class SqlMaintenance:
         return self._database.fault
 
     async def backup(self, path: str) -> int:
+        from aggregator.store.backup import back_up
+
         await asyncio.to_thread(self._database.check_schema)  # never a copy of what is not ours
         return await asyncio.to_thread(back_up, self._database.place, path)
 

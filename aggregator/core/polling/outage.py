@@ -1,9 +1,9 @@
 """Detection of local network or database outages, during which no feed is blamed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aggregator.core.errors import AggregatorError, Unreachable
@@ -17,8 +17,7 @@ PROBE_S = 60.0
 FIRST_STORE_PROBE_S, STORE_PROBE_S = 5.0, 45.0  # with the jitter still within a minute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reachability:
+class Reachability(Struct, frozen=True, kw_only=True):
     """The outcome of one poll for its host: reached or not (its answer does not matter)."""
 
     at: datetime

@@ -30,6 +30,7 @@ _PLACE = re.compile(
     r"\.?(?::\d{1,5})?(?=[/?#]|$)"
 )
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)@")
+_FOUR_BYTES = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*(?:\?([A-Za-z0-9._~=&+,-]*))?")
 # An address that every parser reads alike: a name or number in lower case, and nothing escaped, relative or empty.
@@ -75,17 +76,12 @@ def canonical_url(url: str) -> str:
 def is_ip_address(host: str) -> bool:
     """Say whether a host is an IP address; an IPv6 one comes without its brackets."""
     if ":" not in host:
-        parts = host.split(".")
-        return len(parts) == 4 and all(map(_is_octet, parts))
+        return _FOUR_BYTES.fullmatch(host) is not None
     try:
         ip_address(host)
     except ValueError:
         return False
     return True
-
-
-def _is_octet(part: str) -> bool:
-    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0") and len(part) < 4 and int(part) < 256
 
 
 class PlainUrl(NamedTuple):
@@ -97,6 +93,7 @@ class PlainUrl(NamedTuple):
     target: str
 
 
+@lru_cache(maxsize=4096)  # asked for by the queue of its host and by the request
 def split_plain(url: str) -> PlainUrl | None:
     """Take an unambiguous address apart, as most are; None: any other needs a parser."""
     found = _UNAMBIGUOUS.fullmatch(url)

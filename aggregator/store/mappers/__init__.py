@@ -7,6 +7,7 @@ than everything else that is done with it.
 from aggregator.store.mappers.deliveries import attempt, delivery, delivery_values, silence
 from aggregator.store.mappers.entries import alias_values, entry, entry_of, entry_values, key_values, numbered
 from aggregator.store.mappers.feeds import (
+    due_order,
     feed_state,
     feed_states,
     feed_values,
@@ -14,6 +15,7 @@ from aggregator.store.mappers.feeds import (
     host_values,
     is_alike,
     poll_values,
+    state_columns,
 )
 from aggregator.store.mappers.hits import hit_of, hit_values
 from aggregator.store.mappers.stories import because_list, features, report, report_values, story, story_values
@@ -25,6 +27,7 @@ __all__ = [
     "because_list",
     "delivery",
     "delivery_values",
+    "due_order",
     "entry",
     "entry_of",
     "entry_values",
@@ -43,6 +46,7 @@ __all__ = [
     "report",
     "report_values",
     "silence",
+    "state_columns",
     "story",
     "story_values",
     "unrouted_poll",

@@ -1,16 +1,18 @@
 """Feeds and hosts."""
 
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import BigInteger, ColumnElement, Row, Text, type_coerce
 
 from aggregator.core.model import FeedHints, FeedState, Health, HostLimit, StoredToday, Validators
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.lanes import slot_of
-from aggregator.store.column_types import Values, instant, micros
-from aggregator.store.schema import ALWAYS, NEVER
+from aggregator.store.column_types import EPOCH, Instant, JsonList, Values, instant, load, micros
+from aggregator.store.schema import ALWAYS, NEVER, feeds
 
 # Columns that a poll writes and that are named like the field they hold, in the same form.
 SAME = (
@@ -39,6 +41,24 @@ SAME = (
     "deaths",
 )
 READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", "options", *SAME)
+INSTANTS = tuple(name for name in READ if isinstance(feeds.c[name].type, Instant))
+MADE = (  # columns from which other fields are made
+    "configured_title",
+    "health",
+    "paused_at",
+    "validators_url",
+    "etag",
+    "last_modified",
+    "hints",
+    "push_missed",
+    "stored_today",
+    "volatile",
+    "next_poll_at",
+    "rungs",
+)
+_MADE_AT = len(READ)
+due_order = itemgetter(_MADE_AT + MADE.index("next_poll_at"), READ.index("id"))  # of rows of `state_columns`
+HEALTH = {health.value: health for health in Health}
 # What a poll writes that finds nothing; and the rest of what any poll may write.
 POLLED = ("last_polled_at", "last_ok_at", "last_status", "interval_s")
 NOT_WRITTEN = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", "options")
@@ -85,37 +105,49 @@ def feed_values(state: FeedState) -> Values:
     return values
 
 
-def feed_state(row: Row[Any]) -> FeedState:
-    """Return a feed's row as a value; a pause covers whatever health lies under it."""
-    return _state(row._asdict())
+def state_columns() -> Iterator[ColumnElement[Any]]:
+    """Yield the columns that `feed_states` takes, as the database has them: most of a row's values need no conversion.
+
+    A claim reads thirty feeds for each that has anything new.
+    """
+    for name in (*READ, *MADE):
+        column = feeds.c[name]
+        if isinstance(column.type, Instant | JsonList):
+            yield type_coerce(column, BigInteger() if isinstance(column.type, Instant) else Text()).label(name)
+        else:
+            yield column
 
 
-def feed_states(rows: Sequence[Row[Any]]) -> tuple[FeedState, ...]:
-    """Return rows of one query as values; the names of their columns are asked for once."""
-    names = rows[0]._fields if rows else ()
-    return tuple(_state(dict(zip(names, row, strict=True))) for row in rows)
+def feed_states(rows: Iterable[Sequence[Any]]) -> tuple[FeedState, ...]:
+    """Return rows of `state_columns` as values."""
+    return tuple(map(feed_state, rows))
 
 
-def _state(found: Values) -> FeedState:
-    values = {name: found[name] for name in READ}
-    values["title"] = found["configured_title"] or found["title"]
-    values["health"] = Health(found["health"])
-    if found["paused_at"] is not None:
-        values["health"], values["health_since"] = Health.PAUSED, found["paused_at"]
-    if found["validators_url"] is not None:
-        pair = {name: found[name] for name in ("etag", "last_modified")}
-        values["validators"] = Validators(url=found["validators_url"], **pair)
-    if found["hints"] is not None:
-        values["hints"] = _hints(found["hints"])
-    values["push_missed"] = bool(found["push_missed"])
-    if found["stored_today"] is not None:
-        day, entries, size, left_out = found["stored_today"]
+def feed_state(row: Sequence[Any]) -> FeedState:
+    """Return a row of `state_columns` as a value; a pause covers whatever health lies under it."""
+    values = dict(zip(READ, row, strict=False))
+    for name in INSTANTS:
+        if (at := values[name]) is not None:
+            values[name] = EPOCH + timedelta(microseconds=at)
+    title, health, paused_at, url, etag, modified, hints, missed, today, volatile, next_poll_at, levels = row[_MADE_AT:]
+    if title:
+        values["title"] = title
+    values["health"] = HEALTH[health]
+    if paused_at is not None:
+        values["health"], values["health_since"] = Health.PAUSED, instant(paused_at)
+    if url is not None:
+        values["validators"] = Validators(url=url, etag=etag, last_modified=modified)
+    if hints is not None:
+        values["hints"] = _hints(hints)
+    values["push_missed"] = bool(missed)
+    if today is not None:
+        day, entries, size, left_out = load(today)
         values["stored_today"] = StoredToday(day=day, entries=entries, bytes=size, left_out=left_out)
-    if found["volatile"] is not None:
-        values["volatile"] = tuple(found["volatile"])
-    if found["next_poll_at"] not in (ALWAYS, NEVER):
-        values["next_poll_at"] = instant(found["next_poll_at"])
-    values["parse_levels"] = tuple(map(int, found["rungs"].split()))
+    if volatile is not None:
+        values["volatile"] = tuple(load(volatile))
+    if next_poll_at not in (ALWAYS, NEVER):
+        values["next_poll_at"] = instant(next_poll_at)
+    values["parse_levels"] = tuple(map(int, levels.split()))
     return FeedState(**values)
 
 
@@ -134,8 +166,9 @@ def _hints_list(hints: FeedHints) -> list[Any]:
     return [hints.ttl_s, hints.update_period_s, sorted(hints.skip_hours), sorted(hints.skip_days)]
 
 
-def _hints(given: list[Any]) -> FeedHints:
-    ttl_s, period_s, hours, days = given
+@lru_cache(maxsize=1024)  # few feeds say anything of their own
+def _hints(text: str) -> FeedHints:
+    ttl_s, period_s, hours, days = load(text)
     return FeedHints(ttl_s=ttl_s, update_period_s=period_s, skip_hours=frozenset(hours), skip_days=frozenset(days))
 
 

@@ -117,7 +117,7 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
             and_(feeds.c.last_ok_at.is_not(None), feeds.c["items"] == 0, feeds.c.newest_at.is_(None)),
         ),
     )
-    sick = select(feeds).where(*unwell).order_by(WORST_FIRST, feeds.c.id).limit(MAX_LISTED)
+    sick = select(*mappers.state_columns()).where(*unwell).order_by(WORST_FIRST, feeds.c.id).limit(MAX_LISTED)
     how_many = select(func.count()).select_from(feeds).where(*unwell)
     given_up = select(func.count()).where(
         deliveries.c.state == DeliveryState.DEAD.value, deliveries.c.acknowledged_at.is_(None)

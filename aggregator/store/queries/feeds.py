@@ -26,13 +26,15 @@ class FeedQueries(QueryBase):
     async def feeds(
         self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        query = limited(select(feeds).where(feeds.c.id > after).order_by(feeds.c.id), limit)
+        query = limited(select(*mappers.state_columns()).where(feeds.c.id > after).order_by(feeds.c.id), limit)
         return await self._reader.read(lambda connection: self._summaries(connection, query, ids, counted=counted))
 
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        query = limited(select(feeds).where(feeds.c.configured).order_by(WORST_FIRST, feeds.c.id), limit).offset(offset)
+        query = limited(
+            select(*mappers.state_columns()).where(feeds.c.configured).order_by(WORST_FIRST, feeds.c.id), limit
+        ).offset(offset)
         if health is not None:
             query = query.where(SHOWN.in_([health.value]))
         return await self._reader.read(
