@@ -461,7 +461,9 @@ NO_VOCABULARY = Vocabulary(NO_FREQUENCIES)
 class Report(Struct, frozen=True, kw_only=True):
     """One wording of an event, which new entries are compared with; copies of it are no reports of their own.
 
-    `origin` is the id of the alerted report that it retells, its own if it was alerted itself.
+    `origin` is the id of the report that it retells, its own if it was to be alerted itself. `alerted_rules` are the
+    rules that alerted on that one, or on what retells it (None: it was stored before this was known); a later retelling
+    is no news to these, but may be to others that alerted on the story.
     """
 
     id: str
@@ -471,6 +473,7 @@ class Report(Struct, frozen=True, kw_only=True):
     fingerprint: Fingerprint
     features: Features
     origin: str = ""
+    alerted_rules: tuple[str, ...] | None = None
 
 
 class JoinKind(StrEnum):

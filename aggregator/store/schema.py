@@ -313,6 +313,7 @@ reports = Table(
     Column("at", Instant, nullable=False),
     Column("fingerprint", JsonList, nullable=False),
     Column("features", JsonList, nullable=False),
+    Column("alerted_rules", JsonList),
 )
 Index("reports_story", reports.c.story, reports.c.at)
 Index("reports_feed", reports.c.feed, reports.c.at)

@@ -85,6 +85,10 @@ async def test_a_fold_names_the_alerts_that_stand_for_it(store: AnyStore) -> Non
     update = next(one for one in details if one.hit.id == later.id)
     assert [one.id for one in update.earlier_alerts] == [alert.id]
     assert alert.id not in {one.id for one in update.deliveries}
+    story, _ = await store.catalog.story(first.story or "")
+    assert [(one.feed, one.alerted_rules) for one in story.reports] == [
+        ("agency", ("s400",)), ("site", ()), ("third", ("s400",)),
+    ], "the site's is folded: the agency's alert stands for it"  # fmt: skip
 
 
 async def test_two_undone_folds_make_a_rule_send_updates(store: AnyStore) -> None:

@@ -94,6 +94,16 @@ def join(
     return joined.story, structs.replace(because, doubt=joined.reason, misses=misses)
 
 
+def continues(edited: Report, stored: Report) -> bool:
+    """Tell whether an edited entry still is the news that it was: it has most of the words that one of the two has.
+
+    An article has those of its teaser, and a text that was cut down had its own before. A live page that goes on to
+    the next news has few of them, however it is headed.
+    """
+    one, other = set(edited.features.stems), set(stored.features.stems)
+    return 2 * len(one & other) >= min(len(one), len(other))
+
+
 def copy_because(new: Report, story: Story, report: Report) -> Because:
     """Return the reason of a copy: the words that it shares with the report that it is a copy of."""
     near = Comparison(new, Weights(Frequencies())).with_report(report)

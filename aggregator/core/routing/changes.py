@@ -55,9 +55,9 @@ def plan_split(
     if not left:
         raise Conflict(f"story {story.id} has nothing else than this entry and its copies")
     name = report.id if report.id != story.id else delivery_id("split", report.id)
-    report = replace(report, origin=report.id)
     moved = tuple(_moved(detail, chosen, name, story) for detail in leaving)
     heard = tuple(dict.fromkeys(h.rule for h in moved if h.state is HitState.ALERTED))
+    report = replace(report, origin=report.id, alerted_rules=heard)
     new = Story(
         id=name,
         title=report.title,

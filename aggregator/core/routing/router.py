@@ -243,10 +243,12 @@ def _treatment(entry: Entry, rule: RuleConfig, index: StoryIndex) -> HitState:
 
     A rule's first hit on a story is alerted, whatever other rules have done; so is what happens later, what is in
     doubt, and what is in another language (as an update). A copy is not, and the same event in other words is not
-    unless the rule wants it.
+    unless the rule wants it, or has not alerted on what it copies or retells (it did not match, or was silenced).
     """
     membership = index.membership(entry)
     if rule.id not in membership.alerted_before or (entry.reason is Reason.CHANGED and rule.on_update):
+        return HitState.ALERTED
+    if membership.kind in (JoinKind.COPY, JoinKind.RETELLING) and rule.id not in membership.known_to:
         return HitState.ALERTED
     if membership.kind is JoinKind.RETELLING:
         folds = rule.retellings == "fold" and rule.priority != "high" and rule.id not in index.unfolding
@@ -258,7 +260,8 @@ def _treatment(entry: Entry, rule: RuleConfig, index: StoryIndex) -> HitState:
 def _is_update(entry: Entry, rule: RuleConfig, index: StoryIndex) -> bool:
     """Tell whether an alert of this rule continues an earlier one, and says so."""
     membership = index.membership(entry)
-    retold = membership.kind in (JoinKind.RETELLING, JoinKind.FOLLOW_UP, JoinKind.TRANSLATION)
+    copied = membership.kind is JoinKind.COPY and rule.id not in membership.known_to
+    retold = copied or membership.kind in (JoinKind.RETELLING, JoinKind.FOLLOW_UP, JoinKind.TRANSLATION)
     alone = membership.kind is JoinKind.RETELLING and rule.retellings == "alert"
     return retold and not alone and rule.id in membership.alerted_before
 
@@ -271,7 +274,7 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
     channels = index.channels(rule) if treatment is HitState.ALERTED else tuple(only)
     if not channels and treatment is not HitState.ALERTED:
         return _Decision(structs.replace(hit, state=state, reason=reason))
-    index.record_alert(story, rule.id, channels, came(entry, now))
+    index.record_alert(entry, rule.id, channels, came(entry, now))
     flood = entry.reason is Reason.FLOOD
     digest = PlannedAlert(
         subject=(entry.reason, hit.feed if flood else rule.id, now.isoformat()),
@@ -304,7 +307,7 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
     reason = f"{UPDATE_TO}{story.title}" if update else ""
     if alerted and rule.id not in alerted:
         reason = f"also matches {rule.title or rule.id}"
-    index.record_alert(story, rule.id, channels, now)
+    index.record_alert(entry, rule.id, channels, now)
     detail = PlannedAlert(
         subject=("entry", hit.feed, hit.entry_key, occasion),
         kind=AlertKind.HIT,

@@ -81,6 +81,24 @@ def joined_stories(into: Story, other: Story) -> tuple[Story, Story]:
     return whole, replace(other, feeds=(), reports=(), joined=into.id)
 
 
+def _origin(story: Story, because: Because, report: Report) -> str:
+    """Return the report whose alert stands for another one: that which a copy or retelling has, else its own."""
+    if because.kind is JoinKind.COPY:
+        known = next((one for one in story.reports if one.id == because.report), None)
+        return (known.origin or known.id) if known else because.report
+    return because.origin or report.id
+
+
+def _alerted_rules(story: Story, origin: str) -> tuple[str, ...]:
+    """Return the rules that alerted on one report of a story; on the story, where it is not known or not loaded."""
+    known = next((one for one in story.reports if one.id == origin), None)
+    return story.alerted_rules if known is None or known.alerted_rules is None else known.alerted_rules
+
+
+def _with(rule: str, rules: tuple[str, ...]) -> tuple[str, ...]:
+    return rules if rule in rules else (*rules, rule)
+
+
 class Unreached:
     """The recipients who never got an alert about a story because it was given up; `reached` get one now."""
 
@@ -114,11 +132,17 @@ class Unreached:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """How an entry belongs to its story: why, and the rules that had alerted on the story before it came."""
+    """How an entry belongs to its story: why, and the rules that had alerted on the story before it came.
+
+    `origin` is the report whose alert stands for it, if one does, and `known_to` the rules that had alerted on that:
+    a follow-up that a rule did not match, or that was silenced, is news to the rule whoever tells it.
+    """
 
     story: str
     because: Because
     alerted_before: tuple[str, ...]
+    origin: str
+    known_to: tuple[str, ...]
 
     @property
     def kind(self) -> JoinKind | None:
@@ -168,7 +192,10 @@ class StoryIndex:
             # of these rules, and the others must not be taken for repeats of an alert that they share.
             home = self._stories.get(self._homes.get(ref, ""))
             story, because = self._settle(self._current(home.id), entry) if home else self._enrol(entry)
-            self._attached[ref] = Membership(story.id, because, story.alerted_rules)
+            origin = _origin(story, because, self._reports[ref])
+            self._attached[ref] = Membership(
+                story.id, because, story.alerted_rules, origin, _alerted_rules(story, origin)
+            )
         return self._current(self._attached[ref].story)
 
     def membership(self, entry: Entry) -> Membership:
@@ -185,21 +212,29 @@ class StoryIndex:
         if story is None:
             return self._begin(report), because
         if because.kind is not JoinKind.COPY:
-            story = self._add(story, replace(report, origin=because.origin or report.id))
+            story = self._add(story, replace(report, origin=because.origin or report.id, alerted_rules=()))
         return self._grow(story, report), because
 
     def _settle(self, home: Story, entry: Entry) -> tuple[Story, Because]:
-        """Settle the story of an entry again, whose text is another one now: it may turn out to be a known one."""
+        """Settle the story of an entry again, whose text is another one now: it may turn out to be a known one.
+
+        A page that has moved on to other news stays what it was: its edits alert nobody, so nothing may be taken for a
+        copy or a retelling of them. And a story that others report, too, goes nowhere for the edit of one.
+        """
         report = self._report(entry)
-        report = replace(report, id=next((r.id for r in home.reports if r.id in story_ids(entry)), story_ids(entry)[0]))
-        near, because = self._find(report, entry.feed, besides=home)
+        stored = next((known for known in home.reports if known.id in story_ids(entry)), None)
+        if stored is not None and not events.continues(report, stored):
+            return home, Because()
+        report = replace(report, id=stored.id if stored else story_ids(entry)[0])
+        alone = all(known.id == report.id for known in home.reports)
+        near, because = self._find(report, entry.feed, besides=home) if alone else (None, Because())
         if near is not None and (because.kind is JoinKind.COPY or because.kind is JoinKind.RETELLING):
             return self._merge(home, near), because
-        mine = any(known.id == report.id for known in home.reports) or home.id == report.id
-        if mine or not any(home.fingerprint.signature):
+        if stored or home.id == report.id or not any(home.fingerprint.signature):
             home = replace(home, fingerprint=report.fingerprint) if home.id == report.id else home
-            known = next((known for known in home.reports if known.id == report.id), report)
-            return self._add(home, replace(report, at=known.at, origin=known.origin)), Because()
+            known = stored or report
+            kept = replace(report, at=known.at, origin=known.origin, alerted_rules=known.alerted_rules)
+            return self._add(home, kept), Because()
         return home, Because()
 
     def _report(self, entry: Entry) -> Report:
@@ -262,12 +297,24 @@ class StoryIndex:
         grown = wanted and self._grown.get(story.id) == wanted
         return wanted if grown and story.acknowledged_at is None else None
 
-    def record_alert(self, story: Story, rule: str, channels: Iterable[str], at: datetime) -> None:
-        """Remember that this rule alerts on this story, on these channels."""
-        self._unreached.reach(story.id, channels)
-        current = self._current(story.id)
-        rules = current.alerted_rules if rule in current.alerted_rules else (*current.alerted_rules, rule)
-        self._put(replace(current, alerted_rules=rules, alerted_at=max(at, current.alerted_at or at)))
+    def record_alert(self, entry: Entry, rule: str, channels: Iterable[str], at: datetime) -> None:
+        """Remember that this rule alerts on an attached entry, on these channels."""
+        membership = self.membership(entry)
+        current = self._current(membership.story)
+        self._unreached.reach(current.id, channels)
+        reports = tuple(self._now_alerted(current.id, one, rule, membership.origin) for one in current.reports)
+        alerted_at = max(at, current.alerted_at or at)
+        self._put(
+            replace(current, alerted_rules=_with(rule, current.alerted_rules), alerted_at=alerted_at, reports=reports)
+        )
+
+    def _now_alerted(self, story: str, report: Report, rule: str, origin: str) -> Report:
+        """Return a report, to be written if it is the one whose alert the rule has sent now, for the first time."""
+        if report.id != origin or report.alerted_rules is None or rule in report.alerted_rules:
+            return report
+        changed = replace(report, alerted_rules=_with(rule, report.alerted_rules))
+        self._written[report.id] = story, changed
+        return changed
 
     def changed(self) -> tuple[Story, ...]:
         """Return the stories to be written."""
@@ -294,7 +341,7 @@ class StoryIndex:
             first_at=report.at,
             last_at=report.at,
         )
-        return self._add(story, replace(report, origin=report.id))
+        return self._add(story, replace(report, origin=report.id, alerted_rules=()))
 
     def _add(self, story: Story, report: Report) -> Story:
         """Add a report to a story, or write it again."""

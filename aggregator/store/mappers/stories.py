@@ -54,6 +54,7 @@ def report_values(story: str, report: Report) -> Values:
         "at": report.at,
         "fingerprint": fingerprint_list(report.fingerprint),
         "features": features_list(report.features),
+        "alerted_rules": report.alerted_rules,
     }
 
 
@@ -66,6 +67,7 @@ def report(row: Row[Any]) -> Report:
         fingerprint=fingerprint_of(row.fingerprint),
         features=features(row.features),
         origin=row.origin,
+        alerted_rules=None if row.alerted_rules is None else tuple(row.alerted_rules),
     )
 
 
