@@ -29,7 +29,7 @@ from aggregator.store.idle import look
 if TYPE_CHECKING:
     from aggregator.app.known import KnownConfig
     from aggregator.config import Loaded
-    from aggregator.config.source import Inputs
+    from aggregator.config.digests import Inputs
     from aggregator.core.rules.postings import Postings
 
 log = logging.getLogger(__name__)

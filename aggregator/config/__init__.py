@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aggregator.config.digests import digest, inputs
     from aggregator.config.edit import (
         AddedFeed,
         EditableText,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from aggregator.config.plain import plain_values, rules_hold_secret
     from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
-    from aggregator.config.source import digest, inputs, is_large, state_directory, unread_warnings
+    from aggregator.config.source import is_large, state_directory, unread_warnings
     from aggregator.config.starter import write_starter
 
 __all__ = [
@@ -100,8 +101,8 @@ _LATER = {
     "change_feeds": "edit",
     "read_file": "edit",
     "replace_text": "edit",
-    "digest": "source",
-    "inputs": "source",
+    "digest": "digests",
+    "inputs": "digests",
     "is_large": "source",
     "unread_warnings": "source",
     "state_directory": "source",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aggregator.config import rule_text, yaml_edit
+from aggregator.config.digests import file_digest, read
 from aggregator.config.loader import Loaded, load
 from aggregator.config.scope import restrict
-from aggregator.config.source import Source, file_digest, files, read
+from aggregator.config.source import Source, files
 from aggregator.config.values import free_slug, title_slug
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode

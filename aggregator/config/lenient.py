@@ -6,10 +6,10 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from aggregator.config.digests import read
 from aggregator.config.loader import Loaded, build, load
 from aggregator.config.merge import merge
 from aggregator.config.rules import position_inside
-from aggregator.config.source import read
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors

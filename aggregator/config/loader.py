@@ -11,12 +11,13 @@ from urllib.parse import unquote
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from aggregator.config import lists, references
+from aggregator.config.digests import read
 from aggregator.config.interpolate import Expander, refers
 from aggregator.config.lists import FetchedList
 from aggregator.config.merge import merge
 from aggregator.config.messages import HIDDEN, find_node, validation_error
 from aggregator.config.rules import compile_rules, feeds_missed, rule_nodes, with_position
-from aggregator.config.source import read, unread_warnings
+from aggregator.config.source import unread_warnings
 from aggregator.config.values import machine_zone, to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode

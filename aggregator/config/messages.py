@@ -155,7 +155,7 @@ def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
 
 
 def _foreign(text: str, known: Sequence[str]) -> str:
-    """Say which letter or sign makes a key another one than it looks."""
+    """Say which character makes a key another one than it looks."""
     sign = next(character for character in text if not character.isascii())
     name = unicodedata.name(sign, "no name").lower()
     near = did_you_mean(re.sub(r"^[\s-]+|[^\x21-\x7e]", "", text), known).strip(" ()")

@@ -1,16 +1,14 @@
 """Configuration files as text: which ones there are, and whether they can be read."""
 
-import hashlib
 import os
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from aggregator.core.errors import ConfigError
 
@@ -19,8 +17,6 @@ MAX_SECRET_BYTES = 65_536
 PERMISSIONS = "check the path and its permissions"
 SUFFIXES = (".yaml", ".yml")
 MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for YAML
-_FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
-_VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LARGE_BYTES = 1_000_000
 # What the kernel shows there are states and devices, among them the environment of every process.
 _NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
@@ -71,7 +67,7 @@ def files(path: Path) -> tuple[Path, ...]:
     """Return the YAML files behind a path: itself, or those directly in the folder, by name."""
     if not path.is_dir():
         return (path,)
-    return tuple(child for child in _named_so(path) if child.is_file())
+    return tuple(child for child in named_so(path) if child.is_file())
 
 
 def is_large(path: Path) -> bool:
@@ -86,13 +82,13 @@ def unread_warnings(path: Path) -> tuple[ConfigError, ...]:
     """Return warnings about files in a folder that look like configuration, and are not read."""
     try:
         children = sorted(path.iterdir()) if path.is_dir() else []
-        found = [replace(_at_top(child, *why), severity="warning") for child in children if (why := _unread(child))]
+        found = [replace(at_top(child, *why), severity="warning") for child in children if (why := _unread(child))]
     except OSError:  # the one that reads the folder reports it
         return ()
     return tuple(found)
 
 
-def _named_so(folder: Path) -> list[Path]:
+def named_so(folder: Path) -> list[Path]:
     """Tell whether a path is named like a configuration file."""
     return sorted(child for child in folder.iterdir() if child.suffix in SUFFIXES and not child.name.startswith("."))
 
@@ -122,86 +118,15 @@ def _some(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _no_file(path: Path) -> ConfigError:
+def no_file(path: Path) -> ConfigError:
     """Build the error about something that is named like a configuration file but is no file."""
     if path.is_symlink() and not path.exists():
         message = f"{path.name} is a broken link: {os.readlink(path)}"
-        return _at_top(path, message, "fix or remove the link")
+        return at_top(path, message, "fix or remove the link")
     if path.is_dir():
         hint = "Docker creates a folder where a mounted file is missing; put the file there, or rename the folder"
-        return _at_top(path, f"{path.name} is a folder, not a file", hint)
-    return _at_top(path, f"{path.name} is not a regular file", "put the configuration in a regular file")
-
-
-def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tuple[ConfigError, ...], str]:
-    """Read every readable file behind a path; return the errors of the others, and the digest of all.
-
-    `edited` holds texts that stand for files (which may not exist yet).
-    """
-    try:
-        if not edited and (missing := _missing(path)):
-            return (), (missing,), ""
-    except OSError as broken:
-        return (), (_at_top(path, f"cannot be read: {broken.strerror}", PERMISSIONS),), ""
-    sources: list[Source] = []
-    errors = [_no_file(child) for child in _named_so(path) if not child.is_file()] if path.is_dir() else []
-    contents: list[tuple[Path, bytes]] = []
-    for file in sorted({*files(path), *edited}):
-        try:
-            raw = edited[file].encode() if file in edited else content(file)
-        except OSError as broken:
-            errors.append(_at_top(file, f"cannot be read: {broken.strerror}", PERMISSIONS))
-            continue
-        contents.append((file, raw))
-        source = decoded(file, raw)
-        (sources if isinstance(source, Source) else errors).append(source)  # type: ignore[arg-type]
-    return tuple(sources), tuple(errors), _digest(contents)
-
-
-def digest(path: Path) -> str:
-    """Hash names and contents of the files behind a path, and of the files that `${file:…}` names in them.
-
-    Empty if nothing can be read.
-    """
-    try:
-        return _digest([(file, content(file)) for file in files(path)])
-    except OSError:
-        return ""
-
-
-class Inputs(NamedTuple):
-    """What a configuration is made of: the files' digest, one that also changes with their variables, their content."""
-
-    digest: str = ""
-    total: str = ""
-    contents: tuple[tuple[Path, bytes], ...] = ()
-
-
-def inputs(path: Path, environ: Mapping[str, str] = os.environ) -> Inputs:
-    """Return the files behind a path with the digests of all that they name.
-
-    Both are empty if nothing can be read, or not all that is named like a configuration file. Variables are hashed
-    with the content of the files, so that no short secret can be found by trying.
-    """
-    try:
-        contents = tuple((file, content(file)) for file in (_named_so(path) if path.is_dir() else (path,)))
-    except OSError:
-        return Inputs()
-    named = {name.decode() for _, raw in contents for name in _VARIABLE.findall(raw)}
-    named |= {name for name in environ if name.startswith("AGGREGATOR_")}
-    known = _digest(contents)
-    total = hashlib.sha256(b"".join(raw for _, raw in contents))
-    for part in (known, *(f"{name}={environ.get(name)}" for name in sorted(named))):
-        total.update(f"{len(part)}\0{part}".encode(errors="surrogateescape"))
-    return Inputs(known, total.hexdigest() if known else "", contents)
-
-
-def file_digest(file: Path) -> str:
-    """Hash one file alone; empty if it cannot be read."""
-    try:
-        return _digest([(file, content(file))], references=False)
-    except OSError:
-        return ""
+        return at_top(path, f"{path.name} is a folder, not a file", hint)
+    return at_top(path, f"{path.name} is not a regular file", "put the configuration in a regular file")
 
 
 def content(path: Path) -> bytes:
@@ -219,11 +144,11 @@ def _unprintable() -> re.Pattern[str]:
 def decoded(path: Path, raw: bytes) -> Source | ConfigError:
     """Decode a file's content, or say why it is no text."""
     if len(raw) > MAX_BYTES:
-        return _at_top(path, "the file is larger than 1 MB", "split feeds or rules into several files in a folder")
+        return at_top(path, "the file is larger than 1 MB", "split feeds or rules into several files in a folder")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw[:2].count(b"\0") == 1:
-        return _at_top(path, "this is UTF-16, not UTF-8", "save the file as UTF-8")
+        return at_top(path, "this is UTF-16, not UTF-8", "save the file as UTF-8")
     if b"\0" in raw:
-        return _at_top(path, "not a text file: it contains NUL bytes", "write YAML in UTF-8")
+        return at_top(path, "not a text file: it contains NUL bytes", "write YAML in UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
@@ -231,7 +156,7 @@ def decoded(path: Path, raw: bytes) -> Source | ConfigError:
         return good.error(len(good.text), "invalid UTF-8", "save the file as UTF-8")
     source = Source(str(path), text, path)
     if not text.strip():
-        return _at_top(path, "the file is empty", "write feeds: [], or remove the file")
+        return at_top(path, "the file is empty", "write feeds: [], or remove the file")
     if odd := _unprintable().search(text):
         return source.error(odd.start(), f"control character U+{ord(odd[0]):04X}", "remove it")
     return source
@@ -255,35 +180,6 @@ def secret_content(path: Path) -> bytes:
         return file.read(MAX_SECRET_BYTES + 1)
 
 
-def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) -> str:
-    total = hashlib.sha256()
-    for file, raw in contents:
-        total.update(f"{file.name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
-    if references:
-        secrets = {one for path, raw in contents if b"${file:" in raw for one in _referenced(path, raw)}
-        lists = {one for path, raw in contents if b"lists" in raw for one in _listed(path, raw)} | set(fetched_files())
-        for files_, reading in ((secrets, secret_content), (lists, content)):
-            for file in sorted(files_):
-                try:
-                    found = reading(file)
-                except (OSError, ValueError) as none:
-                    found = type(none).__name__.encode()
-                total.update(f"{file}\0{len(found)}\0".encode(errors="surrogateescape") + found)
-    return total.hexdigest()[:32] if contents else ""
-
-
-def _referenced(path: Path, raw: bytes) -> Iterator[Path]:
-    """Yield the files that a configuration file names, as they would be looked for; also those in its comments."""
-    for found in _FILE_REFERENCE.finditer(raw):
-        yield path.parent / found[1].decode(errors="surrogateescape").strip()
-
-
-def _listed(path: Path, raw: bytes) -> tuple[Path, ...]:
-    from aggregator.config.lists import list_files  # needs what reads YAML, which few configurations do for this
-
-    return list_files(path, raw)
-
-
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Return `./var` in a working folder of its own, `$XDG_STATE_HOME/aggregator` elsewhere."""
     if Path("var").is_dir() or Path("config").exists():
@@ -291,25 +187,17 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "aggregator"
 
 
-def fetched_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Return the files in which the terms behind addresses are kept."""
-    try:
-        return tuple(sorted((state_directory(environ) / "lists").glob("*.txt")))
-    except OSError:
-        return ()
-
-
-def _missing(path: Path) -> ConfigError | None:
+def missing(path: Path) -> ConfigError | None:
     start = "create a starter configuration with `aggregator init`"
     if not path.exists():
-        return _at_top(path, "no such file or folder", start)
-    if path.is_dir() and not _named_so(path):
+        return at_top(path, "no such file or folder", start)
+    if path.is_dir() and not named_so(path):
         near = next((child for child in sorted(path.iterdir()) if _unread(child)), None)
         if near and (why := _unread(near)):
-            return _at_top(near, *why)
-        return _at_top(path, "no .yaml files in this folder", start)
+            return at_top(near, *why)
+        return at_top(path, "no .yaml files in this folder", start)
     return None
 
 
-def _at_top(path: Path, message: str, hint: str | None = None) -> ConfigError:
+def at_top(path: Path, message: str, hint: str | None = None) -> ConfigError:
     return ConfigError(file=str(path), line=1, column=1, message=message, hint=hint)

@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from aggregator.config.digests import read
 from aggregator.config.interpolate import Expander, references
 from aggregator.config.lists import list_files
 from aggregator.config.loader import DATABASE, Loaded, build
 from aggregator.config.merge import merge
 from aggregator.config.rules import position_inside
-from aggregator.config.source import SUFFIXES, Source, content, read
+from aggregator.config.source import SUFFIXES, Source, content
 from aggregator.config.source import files as files_of
 from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse

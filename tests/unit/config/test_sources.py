@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.config import digest, load
-from aggregator.config.source import file_digest
+from aggregator.config.digests import file_digest
 from aggregator.core.errors import ConfigErrors
 
 FEEDS = "feeds: [{url: 'https://a.example/feed'}]\n"
