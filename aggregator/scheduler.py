@@ -107,7 +107,8 @@ class Scheduler:
 
     def soon(self, name: str, now: datetime) -> None:
         """Run a tick at once instead of at its next time; unknown names are fine."""
-        if job := self._scheduler.get_job(name):
+        job = self._scheduler.get_job(name)
+        if job and job.next_run_time > now:
             job.modify(next_run_time=now)
 
     def names(self, prefix: str) -> frozenset[str]:

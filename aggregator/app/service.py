@@ -36,12 +36,14 @@ log = logging.getLogger(__name__)
 DRAIN_S = 6.0
 LOOP_TIMEOUT_S = 45.0
 PRUNE_TIMEOUT_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
+DELIVER_S = 1.0
 DELIVER_WAIT_S = 0.5
 CLOCK_S = 5.0
 FOLLOW_S = 5.0
 FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: reported if it lasts longer
 CLOCK_JUMP = timedelta(seconds=2)
 
+SOON_S = 0.05  # from a hit to the turn of its channel: polls that end together wake it once
 FIRST_LOOK_S = 3.0  # without a further first poll: what was found until then is shown
 
 Ready = Callable[[str | None], None]
@@ -117,7 +119,10 @@ class Service:
         self._page: str | None = None
         self._look, self._look_expected = FirstLook(), 0
         self._look_timer: asyncio.TimerHandle | None = None
+        self._delivery_timer: asyncio.TimerHandle | None = None
         runtime.on_poll = self._polled
+        if self.node is None and "deliver" in roles:
+            runtime.on_hits = self._deliver_soon
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
         self._seen_digest: str = app.loaded.digest
@@ -248,7 +253,7 @@ class Service:
             self._every("articles", 2.0, self._read_articles)
             self._every("index", 5.0, self.app.store.maintenance.index_text)
         if self.node is None and "deliver" in self.roles:
-            self._every("deliver", 1.0, self._deliver)
+            self._every("deliver", DELIVER_S, self._deliver)
         self._every("database", 1.0, self._mind_database)
         if self.path is not None:
             self._every("config", 2.0, self._watch_config)
@@ -333,6 +338,15 @@ class Service:
         if self._watch:
             self._watch.delivered(counts)
         observe_deliveries(self.works.metrics, counts)
+
+    def _deliver_soon(self) -> None:
+        """Send what a poll has queued, which would wait for its second otherwise."""
+        if self._delivery_timer is None:
+            self._delivery_timer = asyncio.get_running_loop().call_later(SOON_S, self._wake_delivery)
+
+    def _wake_delivery(self) -> None:
+        self._delivery_timer = None
+        self.schedule.soon("deliver", self.app.clock.now())
 
     async def _ping_watchdog(self) -> None:
         late = [loop.name for loop in self.heart.statuses(self.app.clock.now()) if loop.late]

@@ -249,6 +249,34 @@ def test_a_clock_that_is_set(
     assert len(receiver.accepted) == 4
 
 
+def test_an_alert_leaves_as_soon_as_it_is_queued(
+    publisher: Publisher, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll that matched gives its channel a turn: though the next regular one is an hour away, the alert comes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aggregator.app.service.DELIVER_S", 3600.0)
+    publisher.publish("wire", "zero", "nothing of note")
+    file = tmp_path / "all.yaml"
+    file.write_text(configuration(publisher, receiver, ["wire"], RULES))
+    (tmp_path / "var").mkdir()
+
+    async def story() -> None:
+        async with open_application(load_config(file)) as app:
+            service = InProcess(app, await app.runtime(), file, frozenset({"poll", "deliver"}))
+            running = asyncio.create_task(service.run())
+            for number in range(2):
+                while publisher.polls("wire") < 2:  # noqa: ASYNC110 - it grows in another thread
+                    await asyncio.sleep(0.05)
+                publisher.publish("wire", f"k{number}", f"S-400 number {number}")
+                async with asyncio.timeout(PATIENCE_S):
+                    while len(receiver.accepted) <= number:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+            service._stop_requested()
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), 2 * PATIENCE_S))
+
+
 def test_a_queue_that_outlasts_many_leases(
     publisher: Publisher, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
