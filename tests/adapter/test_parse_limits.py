@@ -190,12 +190,15 @@ async def test_unproven_feeds_do_not_slow_a_proven_one() -> None:
         await asyncio.gather(*strangers, return_exceptions=True)
 
 
-async def test_proven_feeds_use_every_worker_while_no_unproven_one_waits() -> None:
-    """What is kept for them is not all that they get."""
+async def test_proven_feeds_use_every_worker_if_there_is_much_to_read() -> None:
+    """What is kept for them is not all that they get; but no process is started for little."""
     before = set(psutil.Process().children())
     proven = replace(STATE, last_ok_at=datetime(2026, 1, 1, tzinfo=UTC))
     async with open_parser(2) as parser:
         await asyncio.gather(*(parser.parse(fetched(GOOD), proven, None) for _ in range(40)))
+        assert len(set(psutil.Process().children()) - before) == 1
+        large = GOOD + b"<!--%s-->" % bytes(200_000).replace(b"\0", b"x")
+        await asyncio.gather(*(parser.parse(fetched(large), proven, None) for _ in range(40)))
         assert len(set(psutil.Process().children()) - before) == 2
 
 

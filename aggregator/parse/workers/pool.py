@@ -77,6 +77,11 @@ class Pool:
         self._lanes: set[asyncio.Task[None]] = set()
         self._waiting = 0  # lanes that rest with or without a process
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it has a process, or is about to start one."""
+        return bool(self._lanes)
+
     async def ask(self, job: Request) -> Reply:
         """Return the answer to one job. Raises WorkerDied if this very document is to blame, WorkerUnusable."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

@@ -6,7 +6,9 @@ Later documents of the same feed go there at once, and so do those of a feed who
 document was refused as hostile, until one of its documents is quick and harmless again.
 
 One quick worker is kept for feeds whose last poll went well: however many unproven feeds come at once,
-with documents that each take all that a quick worker gives, such a feed waits for none of them.
+with documents that each take all that a quick worker gives, such a feed waits for none of them. Without unproven
+ones, the other quick worker is started for them only if there is much to read: a process costs as much as a hundred
+documents of which little is new.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ QUICK_CPU_S = 1
 QUICK_MEMORY_BYTES = 96 * 2**20
 HARMLESS_S = 1.0
 LOW_PRIORITY = 19
+MUCH = 4 * 2**20  # bytes: what one worker reads while another starts
 MAX_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
 
 BUSY = Refusal("The document is queued behind other slow ones; it will be read at a later poll.", "broken", True)
@@ -35,8 +38,8 @@ class ParserQueues:
         )
         self._kept = Pool(1, quick)
         self._quick = Pool(workers - 1, quick) if workers > 1 else self._kept
-        self._asked = {self._kept: 0, self._quick: 0}  # jobs under way
-        self._strangers = 0  # of those, from feeds that are not proven
+        self._asked = {self._kept: 0, self._quick: 0}  # bytes under way
+        self._strangers = 0  # jobs under way from feeds that are not proven
         self._patient = Pool(1, replace(limits, nice=LOW_PRIORITY))
         self._suspects: set[str] = set()
         self._waiting = 0
@@ -61,18 +64,23 @@ class ParserQueues:
         await asyncio.gather(self._kept.close(), self._quick.close(), self._patient.close())
 
     async def _ask_quick(self, job: Request, proven: bool) -> Reply:
-        pool = self._quick
-        if proven and (self._strangers or self._asked[self._kept] <= self._asked[self._quick]):
-            pool = self._kept
-        self._asked[pool] += 1
+        pool = self._kept if proven and not self._is_overflow() else self._quick
+        self._asked[pool] += len(job.body)
         self._strangers += not proven
         try:
             return await pool.ask(job)
         except WorkerDied:
             return TOO_MUCH_MEMORY
         finally:
-            self._asked[pool] -= 1
+            self._asked[pool] -= len(job.body)
             self._strangers -= not proven
+
+    def _is_overflow(self) -> bool:
+        """Tell whether a document of a proven feed goes to the worker that is not kept for such feeds."""
+        waiting = self._asked[self._kept]
+        if self._strangers or waiting <= self._asked[self._quick]:
+            return False
+        return self._quick.is_open or waiting > MUCH
 
     async def _ask_apart(self, job: Request, source: str) -> Reply:
         if self._waiting >= MAX_WAITING:
