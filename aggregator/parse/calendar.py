@@ -3,7 +3,6 @@
 import json
 from bisect import bisect_left
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 SHORTEST = 3  # letters that are enough of a name, where they mean one month only
@@ -44,6 +43,8 @@ def zone(abbreviation: str) -> int | None:
 @cache
 def _table() -> dict[str, Any]:
     """Load what scripts/calendar-names made of CLDR and of the time zone database."""
+    from importlib.resources import files  # most workers never see a date that needs it
+
     table: dict[str, Any] = json.loads(files("aggregator.parse").joinpath("calendar.json").read_text("utf-8"))
     return table
 

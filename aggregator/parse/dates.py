@@ -8,7 +8,6 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aggregator.parse import calendar
 
@@ -98,6 +97,8 @@ def _loosely(text: str) -> datetime | None:
 
 def _in_place(when: datetime, place: str) -> datetime:
     """Return when clocks in `America/New_York` show what UTC shows at `when`; UTC without a place."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # few dates name a place
+
     try:
         return when.replace(tzinfo=ZoneInfo(place)).astimezone(UTC)
     except (ZoneInfoNotFoundError, ValueError, OverflowError, OSError):
