@@ -197,7 +197,7 @@ async def test_proven_feeds_use_every_worker_if_there_is_much_to_read() -> None:
     async with open_parser(2) as parser:
         await asyncio.gather(*(parser.parse(fetched(GOOD), proven, None) for _ in range(40)))
         assert len(set(psutil.Process().children()) - before) == 1
-        large = GOOD + b"<!--%s-->" % bytes(200_000).replace(b"\0", b"x")
+        large = GOOD + b"<!--%s-->" % bytes(500_000).replace(b"\0", b"x")
         await asyncio.gather(*(parser.parse(fetched(large), proven, None) for _ in range(40)))
         assert len(set(psutil.Process().children()) - before) == 2
 

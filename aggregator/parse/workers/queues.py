@@ -21,7 +21,7 @@ QUICK_CPU_S = 1
 QUICK_MEMORY_BYTES = 96 * 2**20
 HARMLESS_S = 1.0
 LOW_PRIORITY = 19
-MUCH = 4 * 2**20  # bytes: what one worker reads while another starts
+MUCH = 16 * 2**20  # bytes: what a worker reads in a third of a second, if most of it is known
 MAX_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
 
 BUSY = Refusal("The document is queued behind other slow ones; it will be read at a later poll.", "broken", True)
