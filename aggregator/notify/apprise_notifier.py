@@ -27,7 +27,7 @@ from aggregator.notify.http_capture import HttpCapture, capturing
 from aggregator.notify.render import AlertContent, build_content, template, text
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.secrets import secrets_of
-from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets
+from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets_for
 from aggregator.notify.signing import signed
 from aggregator.ports import Clock
 
@@ -106,7 +106,7 @@ class AcceptedParts:
 def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture, parts: AcceptedParts) -> tuple[str, ...]:
     """Do everything that blocks: load, compose, send. Return what each service answered."""
     try:
-        chosen = [target for target in targets(channel) if recipient in ("", target.label)]
+        chosen = targets_for(channel, recipient)
         if not chosen:
             raise _error(channel, f"{recipient!r} is no longer a recipient of this channel", transient=False)
         content = build_content(alert)
@@ -150,7 +150,11 @@ def _send_part(channel: Channel, target: Target, service: Any, notes: HttpCaptur
     with capturing(notes):
         result = _notify(service, message)
     if result and notes.refused is None:
-        return f"{target.label}: accepted" + (f" ({notes.status})" if notes.status else "")
+        accepted = f"{target.label}: accepted" + (f" ({notes.status})" if notes.status else "")
+        without = notes.answer if target.schema in ("mailto", "mailtos") else ""
+        return accepted + (
+            f", but not for {hide_credentials(Redactor(secrets_of(channel))(without))}" if without else ""
+        )
     refused = notes.refused.words if notes.refused else ""
     said = refused or notes.answer or notes.failure or _apprise_error(result)
     status = f"HTTP {notes.status}: " if notes.status and not said.startswith(str(notes.status)) else ""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from email.utils import parseaddr
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -100,7 +101,16 @@ def _try(target: Target) -> None:
         return
     from aggregator.notify.smtp import SmtpService
 
-    if not instantiate(target, SmtpService).recipients():
+    try:
+        service = instantiate(target, SmtpService)
+    except BadChannel as error:
+        if "~From~" not in str(error):
+            raise
+        given = "from_addr" in target.arguments
+        message = "this is not a mail address" if given else "the mails have no sender"
+        hint = "write from: alerts@example.org, an address that the mail server accepts"
+        raise BadChannel([Problem(path=("from",), message=f"from: {message}", hint=hint)]) from error
+    if not service.recipients():
         hint = "write it as ann@example.org"
         raise BadChannel([Problem(path=("to",), message=f"{target.label!r} is not a mail address", hint=hint)])
 
@@ -133,6 +143,27 @@ def instantiate(target: Target, kind: type[Any] | None = None, **more: Any) -> A
         said = _masked(" ".join([*words, str(error)]).strip() or type(error).__name__, arguments)
         raise BadChannel([Problem(path=(), message=f"{target.schema}: {said}")]) from error
     return service
+
+
+def targets_for(channel: Channel, recipient: str) -> tuple[Target, ...]:
+    """Return the targets of an outbox row; without a recipient it is for all. Raises BadChannel.
+
+    Somebody whose mail address is written otherwise now (capitals, a name before it), or who is listed with others
+    in one mail, is the same person.
+    """
+    made = targets(channel)
+    if found := tuple(target for target in made if recipient in ("", target.label)):
+        return found
+    wanted = parseaddr(recipient)[1].casefold()
+    for target in made if "@" in wanted else ():
+        people = [
+            one for key in ("targets", "cc", "bcc") for one in _addresses(target.schema, target.arguments.get(key))
+        ]
+        same = next((one for one in people if parseaddr(one)[1].casefold() == wanted), None)
+        if target.schema in ("mailto", "mailtos") and same:
+            alone = {key: value for key, value in target.arguments.items() if key not in ("cc", "bcc")}
+            return (Target(recipient, target.schema, {**alone, "targets": [same]}),)
+    return ()
 
 
 def _addressed(channel: Channel) -> Iterator[Target]:

@@ -13,7 +13,7 @@ import re
 import smtplib
 import ssl
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -180,6 +180,11 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
         everybody = [address for _, address in self.targets] + sorted(self.cc) + sorted(self.bcc)
         return [on_envelope(address) for address in everybody]
 
+    def note_without(self, refused: Mapping[str, tuple[int, bytes]]) -> None:
+        """Note who does not get the mail that the others get."""
+        said = "; ".join(f"{to}: {code} {words.decode('utf-8', 'replace')}" for to, (code, words) in refused.items())
+        self.notes.answer = clean_text(said, 300)
+
     def _refused(self, code: int, words: bytes | str) -> None:
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
         self.notes.status, self.notes.written = code, False
@@ -345,8 +350,10 @@ class _SmtpConnection:
         options = ["SMTPUTF8", "BODY=8BITMIME"] if foreign else []
         self._expect(server.mail(sender, options), smtplib.SMTPResponseException)
         refused = {to: reply for to in recipients if (reply := server.rcpt(to))[0] not in (250, 251)}
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
+        waiting = {to: reply for to, reply in refused.items() if reply[0] < 500}
+        if waiting or refused.keys() >= {on_envelope(address) for _, address in service.targets}:
+            raise smtplib.SMTPRecipientsRefused(waiting or refused)
+        service.note_without(refused)  # who is refused for good keeps the mail from nobody else
         message = service.compose(utf8=bool(foreign))
         service.notes.written = True
         self._expect(server.data(message), smtplib.SMTPDataError)

@@ -130,6 +130,57 @@ async def test_a_recipient_that_left_the_channel() -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"to": ["Ann@Example.ORG", "bob@example.org"]},
+        {"to": ["Ann <ann@example.org>", "bob@example.org"]},
+        {"to": "bob@example.org, ann@example.org"},
+        {"to": ["bob@example.org"], "cc": ["ann@example.org"]},
+        {"to": ["bob@example.org", "eve@example.org"], "bcc": "Ann <ann@example.org>"},
+        {"to": ["ann@example.org"], "cc": ["bob@example.org"]},
+    ],
+)
+async def test_somebody_who_is_written_otherwise_now(fields: dict[str, Any]) -> None:
+    """A row that waited for Ann goes to Ann, however her address is written since, and to nobody else."""
+    with postbox() as box:
+        await send(channel(box.port, **fields), recipient="ann@example.org")
+    assert [[one.lower() for one in to] for to in box.recipients] in (
+        [["ann@example.org"]],
+        [["ann@example.org", "bob@example.org"]] if fields["to"] == ["ann@example.org"] else [],
+    )
+
+
+@pytest.mark.parametrize("copied", ["cc", "bcc"])
+async def test_one_who_is_refused_keeps_the_mail_from_nobody_else(copied: str) -> None:
+    """A copy to somebody who is refused for good is left out, and said; one that is put off makes the mail wait."""
+    with postbox() as box:
+        to = channel(box.port, to=["ann@example.org"], **{copied: ["bad@example.org", "bob@example.org"]})
+        box.refuse["bad@example.org"] = "550 5.1.1 no such user"
+        receipt = await send(to)
+        assert box.recipients == [["ann@example.org", "bob@example.org"]]
+        assert receipt.detail == "ann@example.org: accepted (250), but not for ***: 550 5.1.1 no such user"
+        box.refuse["bob@example.org"] = "450 4.2.0 greylisted"
+        error = await failure(to)
+        assert (error.transient, "450 4.2.0 greylisted" in str(error)) == (True, True)
+        box.refuse = {"ann@example.org": "550 5.1.1 no such user"}
+        error = await failure(to)
+        assert (error.transient, "550 5.1.1 no such user" in str(error)) == (False, True)
+    assert len(box.mails) == 1
+
+
+@pytest.mark.parametrize("sender", ["", "Desk", "a@b@c"])
+def test_a_mail_without_a_sender(sender: str) -> None:
+    """The check says which key is missing, in our words."""
+    to = Channel(
+        name="desk", service="mailto", host="127.0.0.1", to=["ann@example.org"], **{"from": sender} if sender else {}
+    )
+    (problem,) = check_channels([to])
+    assert problem.path == ("desk", "from")
+    assert problem.message == f"from: {'this is not a mail address' if sender else 'the mails have no sender'}"
+    assert problem.hint == "write from: alerts@example.org, an address that the mail server accepts"
+
+
+@pytest.mark.parametrize(
     ("answer", "transient"),
     [
         ("451 4.3.0 try later", True),
