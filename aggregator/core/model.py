@@ -596,7 +596,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
     `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
     not by how long it had to wait. `update`: its recipients know the story already. `deaths`: how many
-    processes in a row died while they sent it.
+    processes in a row died while they sent it. `message_id`: what the service called the message.
     """
 
     id: str
@@ -621,6 +621,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     repeat: bool = False
     deaths: int = 0
+    message_id: str = ""
     lease_owner: str | None = None
     lease_until: datetime | None = None
 
@@ -749,7 +750,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
     `time_zone` is the channel's; `page` is the address of our own page about it, if there is one, and `act` that
     of the one on which its holder acts on it without a password. `thread` is the same for all alerts about a story;
-    an `update` continues an earlier one.
+    an `update` continues an earlier one, the message `reply_to` where the service gave that an id.
     """
 
     id: str
@@ -766,13 +767,15 @@ class Alert(Struct, frozen=True, kw_only=True):
     act: str | None = None
     thread: str = ""
     update: bool = False
+    reply_to: str = ""
     created_at: datetime
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """A channel's acceptance of an alert; `detail` is its answer in words."""
+    """A channel's acceptance of an alert: its answer in words, and the id of the message where the service has ids."""
 
     detail: str = ""
+    message_id: str = ""
 
 
 # --- the one write of a poll ---------------------------------------------------------------------

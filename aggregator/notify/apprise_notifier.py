@@ -26,6 +26,7 @@ from aggregator.notify.formats import RenderedMessage, compose, link_of
 from aggregator.notify.http_capture import HttpCapture, capturing
 from aggregator.notify.render import AlertContent, build_content, template, text
 from aggregator.notify.render.template import BadTemplate
+from aggregator.notify.replies import Reply
 from aggregator.notify.secrets import secrets_of
 from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets_for
 from aggregator.notify.signing import signed
@@ -57,7 +58,7 @@ class AppriseNotifier:
         try:
             async with asyncio.timeout(channel.timeout_s):
                 await places.acquire()
-                details = await _in_thread(lambda: _send(channel, alert, recipient, notes, self._parts), places.release)
+                receipt = await _in_thread(lambda: _send(channel, alert, recipient, notes, self._parts), places.release)
         except TimeoutError:
             # A thread that has not written yet will not; one that has may still succeed.
             notes.deadline_passed = True
@@ -66,7 +67,7 @@ class AppriseNotifier:
                 channel=channel.name,
                 unknown=notes.written,
             ) from None
-        return Receipt(detail="; ".join(details))
+        return receipt
 
     def _signer(self, channel: Channel) -> Callable[[bytes], Mapping[str, str]] | None:
         """Return the signer of each request of a webhook with a secret, called at the moment of sending."""
@@ -103,14 +104,16 @@ class AcceptedParts:
         self._accepted.pop(key, None)
 
 
-def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture, parts: AcceptedParts) -> tuple[str, ...]:
-    """Do everything that blocks: load, compose, send. Return what each service answered."""
+def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture, parts: AcceptedParts) -> Receipt:
+    """Do everything that blocks: load, compose, send. Return what the services answered."""
     try:
         chosen = targets_for(channel, recipient)
         if not chosen:
             raise _error(channel, f"{recipient!r} is no longer a recipient of this channel", transient=False)
         content = build_content(alert)
-        return tuple(_compose_and_send(channel, alert, content, target, notes, parts) for target in chosen)
+        sent = [_compose_and_send(channel, alert, content, target, notes, parts) for target in chosen]
+        message_id = sent[0].message_id if len(sent) == 1 else ""
+        return Receipt(detail="; ".join(one.detail for one in sent), message_id=message_id)
     except (BadChannel, BadTemplate) as error:
         raise _error(channel, str(error), transient=False) from error
 
@@ -122,13 +125,14 @@ def _compose_and_send(
     target: Target,
     notes: HttpCapture,
     parts: AcceptedParts,
-) -> str:
+) -> Receipt:
     """Send the parts of an alert that were not accepted before, one after the other, for half of the deadline."""
     until = monotonic() + channel.timeout_s / 2
     service = _service(channel, alert, content, target, notes)
     messages = compose(content, channel, target.schema, service)
     key = f"{alert.id}/{target.label}"
-    said = ""
+    said, reply = "", Reply(target.schema, alert.reply_to)
+    notes.amend, notes.read_answer = reply.amend, reply.read
     for number, message in enumerate(messages, 1):
         if parts.has(key, message.body):
             continue
@@ -137,11 +141,26 @@ def _compose_and_send(
         if number > 1:
             service = _service(channel, alert, content, target, notes)
         _prepare(service, channel, alert, content, target, message, notes)
-        said = _send_part(channel, target, service, notes, message)
+        said = _send_reply(channel, target, service, notes, message, reply)
         if len(messages) > 1:
             parts.add(key, message.body)
     parts.forget(key)
-    return said or f"{target.label}: accepted"
+    return Receipt(detail=said or f"{target.label}: accepted", message_id=reply.message_id)
+
+
+def _send_reply(
+    channel: Channel, target: Target, service: Any, notes: HttpCapture, message: RenderedMessage, reply: Reply
+) -> str:
+    """Send a part as a reply, or as a message of its own if the service takes no reply (the first one is gone)."""
+    try:
+        return _send_part(channel, target, service, notes, message)
+    except DeliveryError as error:
+        if not reply.reply_to or error.transient or error.unknown:
+            raise
+        log.info("channel %s takes no reply to an earlier message, so an update is a message of its own", channel.name)
+        reply.reply_to = ""
+        notes.refused, notes.answer = None, ""
+        return _send_part(channel, target, service, notes, message)
 
 
 def _send_part(channel: Channel, target: Target, service: Any, notes: HttpCapture, message: RenderedMessage) -> str:
@@ -200,6 +219,8 @@ def _prepare(
             setattr(service, field, link)
     if target.schema in ("discord", "guilded", "fluxer"):
         _mention_nobody(service)
+    if target.schema == "gchat" and alert.thread and not service.thread_key:
+        service.thread_key = f"story-{alert.thread}"
 
 
 def _mention_nobody(service: Any) -> None:
@@ -252,19 +273,19 @@ def _error(channel: Channel, message: str, **flags: Any) -> DeliveryError:
     return DeliveryError(words, channel=channel.name, **flags)
 
 
-async def _in_thread(work: Callable[[], tuple[str, ...]], done: Callable[[], None]) -> tuple[str, ...]:
+async def _in_thread(work: Callable[[], Receipt], done: Callable[[], None]) -> Receipt:
     """Run blocking work in a daemon thread; `done` is called when it really ends, waited for or not."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[tuple[str, ...]] = loop.create_future()
+    future: asyncio.Future[Receipt] = loop.create_future()
 
-    def settle(result: tuple[str, ...] | None, error: BaseException | None) -> None:
+    def settle(result: Receipt | None, error: BaseException | None) -> None:
         done()
         if future.done():
             return
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(result or ())
+            future.set_result(result or Receipt())
 
     def run() -> None:
         result, error = None, None

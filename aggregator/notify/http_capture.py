@@ -48,7 +48,8 @@ class HttpCapture:
 
     `refused`: an answer of 2xx that takes nothing; `read_refusal` finds it in a body.
 
-    `headers` go with each request; `sign` gives those that depend on the exact bytes of its body.
+    `headers` go with each request; `sign` gives those that depend on the exact bytes of its body, which `amend` may
+    change before; `read_answer` sees what accepts a message.
     """
 
     deadline_passed: bool = False
@@ -62,6 +63,8 @@ class HttpCapture:
     headers: dict[str, str] = field(default_factory=dict)
     sign: Callable[[bytes], Mapping[str, str]] | None = None
     read_refusal: Callable[[bytes], Refusal | None] = lambda _: None
+    amend: Callable[[requests.PreparedRequest], None] = lambda _: None
+    read_answer: Callable[[requests.Response], None] = lambda _: None
 
 
 _capture: ContextVar[HttpCapture | None] = ContextVar("notes", default=None)
@@ -105,6 +108,7 @@ class _CapturingSession(sessions.Session):
             return super().send(request, **options)
         if notes.deadline_passed:
             raise requests.ConnectTimeout("timed out before the request was sent", request=request)
+        notes.amend(request)
         request.headers.update(notes.headers)
         if notes.sign is not None:
             request.headers.update(notes.sign(_bytes(request)))
@@ -191,6 +195,7 @@ def _record(notes: HttpCapture, response: requests.Response) -> None:
     notes.retry_after_s = retry_after_s(response.headers.get("Retry-After", ""), served_at)
     if response.ok:
         notes.refused = notes.refused or notes.read_refusal(response.content)
+        notes.read_answer(response)
     else:
         notes.answer = clean_text(response.content.decode("utf-8", "replace"), MAX_CHARS)
 

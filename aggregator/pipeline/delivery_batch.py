@@ -281,6 +281,8 @@ class DeliveryBatch:
         token = action_token(self.link_key, row.id, now) if self.link_key and detail else ""
         alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url, token)
         alert = replace(alert, why=reason_of_alert(alert.why, alert.hits, update=row.update))
+        if row.update:
+            alert = replace(alert, reply_to=await self.outbox.first_message(row))
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:
@@ -311,7 +313,7 @@ class DeliveryBatch:
             )
         except TimeoutError:
             return AttemptResult(detail=f"no response in {self._deadline_s:g} s", unknown=True)
-        return AttemptResult(sent=True, detail=receipt.detail)
+        return AttemptResult(sent=True, detail=receipt.detail, message_id=receipt.message_id)
 
     async def _settle(self, row: Delivery, settled: Delivery, also: Sequence[Delivery] = ()) -> None:
         contents = self._contents(settled) if settled.state is DeliveryState.DEAD else tuple(also)

@@ -358,6 +358,10 @@ class Outbox(Protocol):
         """Return the hits of a delivery with their entries, newest first."""
         ...
 
+    async def first_message(self, delivery: Delivery) -> str:
+        """Return the id of the first message about a delivery's story that its recipient got; "" if none is known."""
+        ...
+
     async def settle(
         self,
         after: Delivery,

@@ -201,6 +201,23 @@ class SqlOutbox:
 
         return await self._reader.read(lambda connection: get_details(connection, self._dialect, delivery.hits))
 
+    async def first_message(self, delivery: Delivery) -> str:
+        query = (
+            select(deliveries.c.message_id)
+            .where(
+                deliveries.c.story == delivery.story,
+                deliveries.c.channel == delivery.channel,
+                deliveries.c.recipient == delivery.recipient,
+                deliveries.c.sent_at.is_not(None),
+                deliveries.c.message_id != "",
+            )
+            .order_by(deliveries.c.sent_at, deliveries.c.id)
+            .limit(1)
+        )
+        if delivery.story is None:
+            return ""
+        return await self._reader.read(lambda connection: connection.execute(query).scalar()) or ""
+
     async def settle(
         self,
         after: Delivery,

@@ -389,6 +389,7 @@ deliveries = Table(
     Column("acknowledged_at", Instant),
     Column("deaths", Integer, nullable=False, server_default="0"),
     Column("update", Boolean, nullable=False, server_default=false()),
+    Column("message_id", Text, nullable=False, server_default=""),
 )
 Index("deliveries_sent", deliveries.c.channel, deliveries.c.sent_at)
 Index("deliveries_created", deliveries.c.created_at)

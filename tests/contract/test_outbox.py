@@ -367,6 +367,24 @@ async def test_renewed_lease_lasts_longer(store: AnyStore) -> None:
     assert await store.outbox.next_due_at() == NOW + HOUR
 
 
+async def test_the_first_message_of_a_story_is_known(store: AnyStore) -> None:
+    """The oldest one that this recipient of the channel got, and that the service named."""
+    sent = {"state": SENT, "story": "s1", "recipient": "ann"}
+    await store.outbox.add(
+        [
+            delivery("d1", **sent, sent_at=NOW, message_id=""),
+            delivery("d2", **sent, sent_at=NOW + HOUR, message_id="later"),
+            delivery("d3", **sent, sent_at=NOW + MINUTE, message_id="first"),
+            delivery("d4", **{**sent, "recipient": "bob"}, sent_at=NOW, message_id="of bob"),
+            delivery("d5", **{**sent, "story": "s2"}, sent_at=NOW, message_id="of another story"),
+            delivery("d6", recipient="ann", story="s1", update=True),
+        ]
+    )
+    found = [await store.outbox.first_message(await row(store, name)) for name in ("d6", "d4", "d5")]
+    assert found == ["first", "of bob", "of another story"]
+    assert await store.outbox.first_message(delivery("d7", recipient="ann")) == ""
+
+
 async def undelivered(store: AnyStore) -> tuple[Undelivered, ...]:
     """What routing hears of those who do not know of the story s1."""
     heard: list[Undelivered] = []

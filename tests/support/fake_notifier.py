@@ -35,7 +35,7 @@ class FakeNotifier:
             if name in self.fails:
                 raise self.fails[name]
         self.said.append((channel.name, alert, recipient))
-        return Receipt(detail="ok")
+        return Receipt(detail="ok", message_id=f"message {len(self.said)}")
 
     def titles(self) -> list[str]:
         return [alert.title for _, alert, _ in self.said]

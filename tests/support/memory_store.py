@@ -637,6 +637,17 @@ class MemoryOutbox:
     async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
         return self._tables.details(self._tables.hits[hit] for hit in delivery.hits if hit in self._tables.hits)
 
+    async def first_message(self, delivery: Delivery) -> str:
+        sent = [
+            (one.sent_at, one.id, one.message_id)
+            for one in self._tables.deliveries.values()
+            if delivery.story
+            and (one.story, one.channel, one.recipient) == (delivery.story, delivery.channel, delivery.recipient)
+            and one.sent_at
+            and one.message_id
+        ]
+        return min(sent)[2] if sent else ""
+
     async def settle(
         self,
         after: Delivery,

@@ -38,20 +38,26 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """The outcome of one attempt. `unknown`: the request was written and no answer came."""
+    """The outcome of one attempt. `unknown`: the request was written and no answer came.
+
+    `message_id` is what the service calls the message that it accepted, if it says so.
+    """
 
     sent: bool = False
     detail: str = ""
     transient: bool = True
     unknown: bool = False
     retry_after_s: float | None = None
+    message_id: str = ""
 
 
 def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delivery:
     """Return the delivery after this attempt (number `delivery.attempts`) has ended."""
     tried = replace(delivery, tried_at=delivery.tried_at or now, deaths=0, lease_owner=None, lease_until=None)
     if outcome.sent:
-        return replace(tried, state=DeliveryState.SENT, reason="", sent_at=now, last_error=None)
+        return replace(
+            tried, state=DeliveryState.SENT, reason="", sent_at=now, last_error=None, message_id=outcome.message_id
+        )
     tried = replace(tried, last_error=outcome.detail)
     if verdict := _hopeless(tried, outcome, now):
         return replace(tried, state=DeliveryState.DEAD, reason=verdict)

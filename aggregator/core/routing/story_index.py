@@ -135,7 +135,7 @@ class Membership:
     """How an entry belongs to its story: why, and the rules that had alerted on the story before it came.
 
     `origin` is the report whose alert stands for it, if one does, and `known_to` the rules that had alerted on that:
-    a follow-up that a rule did not match, or that was silenced, is news to the rule whoever tells it.
+    a follow-up that a rule did not match, or that was silenced, is news to the rule from any feed.
     """
 
     story: str

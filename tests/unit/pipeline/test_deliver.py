@@ -397,6 +397,25 @@ async def test_two_services_on_one_outbox_say_nothing_twice() -> None:
     assert sorted(it.notifier.titles()) == sorted(names)
 
 
+async def test_an_update_answers_the_first_message_of_its_story() -> None:
+    """Of the same recipient and channel; who got none hears of it all the same."""
+    it = desk(Channel(name="desk", service="console"), Channel(name="ops", service="console"))
+    await put(it, "other", story="s2")
+    await put(it, "first", "again", story="s1")
+    await it.tick()
+    assert it.row("first").message_id.startswith("message ")
+    await put(it, "update", story="s1", update=True)
+    await put(it, "elsewhere", story="s1", update=True, channel="ops")
+    await put(it, "later", story="s1")
+    it.clock.move(60)
+    await it.tick()
+    answered = {alert.id: alert.reply_to for _, alert, _ in it.notifier.said}
+    first = min(("first", "again"), key=lambda name: (it.row(name).sent_at or NOW, name))
+    assert answered == {
+        "other": "", "first": "", "again": "", "update": it.row(first).message_id, "elsewhere": "", "later": "",
+    }  # fmt: skip
+
+
 async def test_urgent_first() -> None:
     """What is urgent goes out before what is not."""
     it = desk(Channel(name="desk", service="console", max_per_hour=1))
