@@ -23,6 +23,7 @@ ALIAS_BYTES = 9
 _TEXT, _LINK, _DATE = slice(0, 8), slice(8, 12), slice(12, 16)
 _SAMPLE = 500  # characters of text that stand for an undated entry
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648, 5
+_NONE: Mapping[frozenset[str], str] = {}
 _MAX_PARAMETERS = 6  # of a link, any two of which may change between polls
 _WAS_RAW = re.compile(r"%(?:20|22|3[CE]|5[CE]|60|7[BCD])")
 _ORIGIN = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
@@ -80,16 +81,21 @@ def undecided(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Mapp
 
     Stored as aliases, these tell at the next poll which parameters of the same links have changed.
     """
-    found = []
+    found: list[Mapping[frozenset[str], str]] = []
     for entry in entries:
-        named = parameters(entry.link)[:_MAX_PARAMETERS] if entry.link and (distrust_guid or not entry.guid) else ()
+        if not entry.link or (entry.guid and not distrust_guid):
+            found.append(_NONE)
+            continue
+        named = parameters(entry.link)[:_MAX_PARAMETERS]
         keys: dict[frozenset[str], str] = {}
         for left_out in (frozenset(some) for size in (1, 2) for some in combinations(named, size)):
             path = _path(entry, without_parameters(entry.link or "", left_out), distrust_guid)
             keys[left_out] = _digest(path[:1], KEY_BYTES)
         found.append(keys)
+    if not any(found):
+        return tuple(found)
     shared = Counter(key for keys in found for key in set(keys.values()))
-    return tuple({names: key for names, key in keys.items() if shared[key] == 1} for keys in found)
+    return tuple({names: key for names, key in keys.items() if shared[key] == 1} if keys else _NONE for keys in found)
 
 
 def guid_is_repeated(entries: Iterable[ParsedEntry]) -> bool:
@@ -171,7 +177,9 @@ def _aliases(entry: ParsedEntry, path: Path, link: str, link_is_shared: bool) ->
 
     A text stands for the date of an undated entry. The hint of `certain` comes last.
     """
-    title, date, sample = path[3], _stated_date(entry), _sample(entry)
+    title, sample = path[3], _sample(entry)
+    # The date, or else that of the last change: with another guid, it is no edit.
+    date = path[2] or (entry.updated_at.isoformat() if entry.updated_at else "")
     found: list[tuple[str, ...]] = []
     if link and not link_is_shared:
         found.append(("link", link, date or sample))
@@ -185,12 +193,9 @@ def _aliases(entry: ParsedEntry, path: Path, link: str, link_is_shared: bool) ->
 
 
 def _is_hinted(entry: ParsedEntry) -> bool:
-    return bool(entry.link and entry.link.strip() and _title(entry) and _sample(entry) and not _stated_date(entry))
-
-
-def _stated_date(entry: ParsedEntry) -> str:
-    """Return the date of an entry, or else of its last change: with another guid, it is no edit."""
-    return _date(entry) or (entry.updated_at.isoformat() if entry.updated_at else "")
+    if entry.published_at or entry.updated_at:
+        return False
+    return bool(entry.link and entry.link.strip() and _title(entry) and _sample(entry))
 
 
 def _sample(entry: ParsedEntry) -> str:

@@ -188,7 +188,7 @@ def _new_or_changed(
 ) -> Entry | None:
     """Return the entry to store, with the reason `unseen` if nothing of it is known; None if it is stored already."""
     digest = content_hash(entry)
-    seen_before = not known_aliases.isdisjoint(certain(entry, aliases))
+    seen_before = bool(known_aliases) and not known_aliases.isdisjoint(certain(entry, aliases))
     version, reason = 1, Reason.ALIAS if seen_before else unseen
     if before := known.get(key):
         if same_text(before.content_hash, digest):
@@ -243,11 +243,13 @@ def _bad_guids(
     """Detect bad guids: one for several entries, or new ones for most entries known by link and title."""
     if guid_is_repeated(parsed.entries):
         return True
+    if first:
+        return False
     renamed = sum(
         bool(entry.guid) and key not in known and not known_aliases.isdisjoint(aliases)
         for entry, (key, aliases) in zip(parsed.entries, identified, strict=True)
     )
-    return not first and renamed >= MIN_WINDOW and 2 * renamed > window
+    return renamed >= MIN_WINDOW and 2 * renamed > window
 
 
 def _missed(parsed: ParsedFeed, state: FeedState, new_count: int) -> bool:
