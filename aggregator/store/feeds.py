@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
+    literal_column,
     null,
     or_,
     select,
@@ -90,6 +91,10 @@ class SqlFeeds:
             select(keys.c.key, keys.c.content_hash, keys.c.version).where(of_feed(keys), among(keys.c.key, "all")),
             select(aliases.c.key, null(), null()).where(of_feed(aliases), among(aliases.c.key, "aliases")),
         )
+        self._any_remembered = union_all(
+            select(literal_column("1")).select_from(keys).where(of_feed(keys)),
+            select(literal_column("1")).select_from(aliases).where(of_feed(aliases)),
+        ).limit(1)
         self._unreleased: set[tuple[str, str]] = set()  # (feed, owner): leases that a fault kept from being freed
         self._contents = select(entries.c.key, entries.c.content).where(
             of_feed(entries), among(entries.c.key, "all"), entries.c.content != ""
@@ -187,9 +192,7 @@ class SqlFeeds:
     ) -> tuple[Mapping[str, StoredKey], frozenset[str]]:
         if not keys and not aliases:
             return {}, frozenset()
-        listed = self._dialect.list_param
-        bound = {"feed": feed, "all": listed([*keys, *aliases]), "aliases": listed(aliases)}
-        found = await self._reader.read(lambda connection: connection.execute(self._remembered, bound).all())
+        found = await self._reader.read(lambda connection: self._known_among(connection, feed, keys, aliases))
         wanted = frozenset(keys)
         stored = {
             key: StoredKey(key=key, content_hash=content_hash, version=version)
@@ -197,6 +200,15 @@ class SqlFeeds:
             if version is not None and key in wanted
         }
         return stored, frozenset(aliases).intersection(key for key, _, _ in found)
+
+    def _known_among(
+        self, connection: Connection, feed: str, keys: Sequence[str], aliases: Sequence[str]
+    ) -> Sequence[Row[Any]]:
+        if connection.execute(self._any_remembered, {"feed": feed}).first() is None:
+            return ()  # the first poll of a feed: hundreds of names need not be looked up
+        listed = self._dialect.list_param
+        bound = {"feed": feed, "all": listed([*keys, *aliases]), "aliases": listed(aliases)}
+        return connection.execute(self._remembered, bound).all()
 
     async def contents(self, feed: str, keys: Sequence[str]) -> Mapping[str, str]:
         bound = {"feed": feed, "all": self._dialect.list_param(keys)}
