@@ -201,7 +201,9 @@ def remember(layout: Layout, source: Payload, hashes: Sequence[bytes], names: It
     # Layout has the text without a byte order mark, the next poll compares raw bytes: offsets are moved by
     # the mark's length. Without a reliable offset (the text was converted) `tail` is 0, which disables level 2.
     raw, first = source.body, layout.ranges[0][0]
-    offset = raw.find(layout.text) if len(raw) - len(layout.text) in (0, 3) else -1  # a byte order mark
+    offset = len(raw) - len(layout.text)
+    if offset not in (0, 3) or not raw.endswith(layout.text):  # 3: a byte order mark
+        offset = -1
     prefix, begin = layout.prefix + max(0, offset), first + max(0, offset)
     return FeedMemory(
         prefix=prefix,

@@ -5,6 +5,7 @@ the one place where that becomes what the rest of the application stores, so tha
 """
 
 import re
+from functools import lru_cache
 from html import unescape
 from html.entities import html5
 from typing import Annotated, NamedTuple
@@ -52,6 +53,7 @@ _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|([A-Za-z][A-Za-z
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)(?=[\s/>])[^<>]*>")
 _LEFTOVER = re.compile(r"\w* ?\(([^()]+)|(.+?) <\w*>")
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
+_MAX_LANG = 39  # characters that it may match
 
 
 class RawEntry:
@@ -189,6 +191,11 @@ def address(url: str | None, base: str = "") -> str | None:
 def language(tag: str | None) -> str | None:
     """Return a language tag (RFC 5646) in lower case, or None if it is none."""
     tag = (tag or "").strip()
+    return _language(tag) if 0 < len(tag) <= _MAX_LANG else None
+
+
+@lru_cache(maxsize=256)
+def _language(tag: str) -> str | None:
     return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
 
 
@@ -215,10 +222,17 @@ def _believed(when: float | None) -> float | None:
 
 
 def _short(written: str) -> str:
-    """Return the text of a name or a term, which some write as markup."""
+    """Return the text of a name or a term, which some write as markup. Most are those of the entry before."""
+    return _read_short(written) if len(written) > MAX_NAME else _known_short(written)
+
+
+def _read_short(written: str) -> str:
     found = _TAG.search(written) if "<" in written else None
     shown = visible_text(written) if found and found[1].lower() in HTML_ELEMENTS else clean_lines(written)
     return clean_text(_unescaped(shown).replace("\n\n", ", "), MAX_NAME)
+
+
+_known_short = lru_cache(maxsize=1024)(_read_short)
 
 
 def _unescaped(shown: str) -> str:
@@ -235,7 +249,7 @@ def _character(found: re.Match[str]) -> str:
 def _person(name: str) -> str:
     """Strip from a name the rest of an address whose top-level domain is longer than feedparser expects."""
     name = _short(name)
-    if found := _LEFTOVER.fullmatch(name):
+    if ("(" in name or "<" in name) and (found := _LEFTOVER.fullmatch(name)):
         return found[1] or found[2]
     return name
 

@@ -9,6 +9,7 @@ from aggregator.parse.normalize import EntryRecord
 from aggregator.parse.workers.protocol import ParseReply, Refusal, Reply
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_3000 = 32_503_680_000  # the C library of every platform knows the instants between
 
 
 def parsed_feed(reply: Reply, body_hash: bytes) -> ParsedFeed:
@@ -59,4 +60,6 @@ def entry(row: EntryRecord) -> ParsedEntry:
 
 
 def _at(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _EPOCH + timedelta(seconds=seconds)
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC) if 0 <= seconds < _YEAR_3000 else _EPOCH + timedelta(seconds=seconds)

@@ -20,14 +20,15 @@ _HIDDEN = "annotation audio canvas datalist iframe noembed noframes script style
 _VOID = "area base br col embed hr img input link meta param source track wbr"
 _RUBY_TEXT = ("rt", "rp", "rtc")  # how the characters before are read: shown small, beside the text
 _SMALL = frozenset(["a", "sup", "ruby", "rb", *_RUBY_TEXT])
+_CAREFUL = frozenset(["pre", *_HIDDEN.split(), *_SMALL]) - {"a"}  # a text without these is read by `_simply`
 _MAX_HIDDEN_NAMES = 50  # kinds of elements whose ends are looked for: documents with more are made to be slow
 PARAGRAPHS, HIDDEN, VOID = (frozenset(names.split()) for names in (_PARAGRAPHS, _HIDDEN, _VOID))
 
 _MARKUP = re.compile(
-    r"""<!--(?:-?>|.*?(?:--!?>|\Z))                               # comment
+    r"""(<!--(?:-?>|.*?(?:--!?>|\Z))                              # comment
       | <(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*+)                 # tag
         (?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))?+)*+(?:>|\Z)
-      | <(?:[!?]|/(?=[^\s]))[^>]*+(?:>|\Z)                        # declaration, instruction, nonsense
+      | <(?:[!?]|/(?=[^\s]))[^>]*+(?:>|\Z))                       # declaration, instruction, nonsense
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -53,10 +54,13 @@ def visible_text(html: str) -> str:
     if "<" not in html:
         _append(pieces, html, keep_lines=True)
         return clean_lines("".join(pieces))
+    hides = _hiding_places(html)
+    hiding_at = next(hides, len(html))  # the next place that may hide an element
+    if hiding_at == len(html) and (simple := _simply(html)) is not None:
+        return clean_lines(simple)
     hidden = _Hidden(html)
     at = preformatted = 0
-    small, hides = _Small(html), _hiding_places(html)
-    hiding_at = next(hides, len(html))  # the next place that may hide an element
+    small = _Small(html)
     first = found = _MARKUP.search(html)
     while found:
         raw = html[at : found.start()]
@@ -83,6 +87,38 @@ def visible_text(html: str) -> str:
         found = _MARKUP.search(html, at)
     _append(pieces, small.read(html[at:], pieces), first is None or preformatted > 0)
     return clean_lines("".join(pieces))
+
+
+def _simply(html: str) -> str | None:
+    """Return the text of markup that only breaks lines and paragraphs, as most does; None if there is more to it.
+
+    The text is split at all tags by one operation, at half the cost of looking for each of them.
+    """
+    parts = _MARKUP.split(html.replace("\n", " ").replace("\t", " ").replace("\r", " ").replace("\f", " "))
+    tags, names = parts[1::4], parts[3::4]
+    breaks = {name: _break(name) for name in {*names}}
+    if not tags or not _CAREFUL.isdisjoint([name.lower() for name in breaks if name]):
+        return None
+    if "#" in html and any("#" in tag and name in ("a", "A") for tag, name in zip(tags, names, strict=True)):
+        return None
+    pieces: list[str] = []
+    before = ""
+    for raw, name in zip(parts[::4], (*names, None), strict=True):
+        if before == "\n\n":
+            raw = raw.lstrip(" ")
+        if raw:
+            before = _decoded(raw)
+            pieces.append(before)
+        if (after := breaks.get(name)) and not after == before == "\n\n":
+            pieces.append(after)
+            before = after
+    return "".join(pieces)
+
+
+def _break(name: str | None) -> str:
+    """Return what stands for a tag in a text."""
+    lower = (name or "").lower()
+    return "\n" if lower == "br" else "\n\n" if lower in PARAGRAPHS else ""
 
 
 def _is_hidden(name: str, tag: str) -> bool:
@@ -140,8 +176,8 @@ class _Small:
 
 def _hiding_places(html: str) -> Iterator[int]:
     """Return the places of words by which a tag may hide its element."""
-    lower = html.lower()  # to look for words in it is much quicker than to match them
-    if "hidden" in lower or "display" in lower or "visibility" in lower:
+    lower = html.encode("utf-8", "surrogatepass").lower()  # to look for words in it is quicker than to match them
+    if b"hidden" in lower or b"display" in lower or b"visibility" in lower:
         yield from (found.start() for found in _HIDES.finditer(html))
 
 
@@ -152,7 +188,11 @@ def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
         if pieces and pieces[-1] == "\n\n":
             raw = raw.lstrip(" ")
     if raw:
-        pieces.append(unescape(_ENDLESS_NUMBER.sub("\ufffd", raw)) if "&" in raw else raw)
+        pieces.append(_decoded(raw))
+
+
+def _decoded(raw: str) -> str:
+    return unescape(_ENDLESS_NUMBER.sub("\ufffd", raw)) if "&" in raw else raw
 
 
 class _Hidden:

@@ -3,6 +3,7 @@
 import re
 from base64 import urlsafe_b64decode
 from binascii import Error
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 DEEPEST = 4  # redirectors of redirectors
@@ -65,7 +66,7 @@ def destination(url: str) -> str:
 
 
 def _behind(url: str) -> str | None:
-    if not _SUSPECT.search(url.lower()):  # nearly always
+    if not _is_suspect(url[: url.find("/", 8)] if "/" in url[8:] else url):  # nearly always
         return None
     try:
         parts = urlsplit(url)
@@ -85,6 +86,12 @@ def _behind(url: str) -> str | None:
             given = parse_qs(parts.query)
             return next((_plain(given[name][0]) for name in names if name in given), None)
     return None
+
+
+@lru_cache(maxsize=4096)
+def _is_suspect(place: str) -> bool:
+    """Tell whether scheme and host, and perhaps a little more of an address, name a redirector."""
+    return bool(_SUSPECT.search(place.lower()))
 
 
 def _plain(value: str) -> str:

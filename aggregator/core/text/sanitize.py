@@ -17,10 +17,11 @@ MAX_TITLE = 1000  # characters of a title, a list of authors, a sentence about a
 MAX_NAME = 200  # of one author or category
 
 _SPACE = " \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
-_INVISIBLE = (
+_INVISIBLE_16 = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
-    "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\uffa0\ufff0-\ufffb"
 )
+_INVISIBLE = f"{_INVISIBLE_16}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff\ufffe\uffff"  # bidi controls included
 _UNSAFE = f"{_CONTROL}{_INVISIBLE}"
 _RIGHT_TO_LEFT = "\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
@@ -43,7 +44,12 @@ _NEEDED = (
 )
 UNSAFE = re.compile(f"[{_UNSAFE}]")  # steers or hides, whatever stands beside it
 _ODD = re.compile(f"[{_UNSAFE}\t\r]")
-_ODD_OR_WIDE = re.compile(f"[{_UNSAFE}\t\r{_SPACE.removeprefix(' ')}]")
+_WIDE = _SPACE.removeprefix(" ")
+_ODD_OR_WIDE = re.compile(f"[{_UNSAFE}\t\r{_WIDE}]")
+# The same for texts without characters beyond U+FFFF, in which one table answers for a character.
+_ODD_OR_WIDE_16 = re.compile(f"[{_CONTROL}{_INVISIBLE_16}\t\r{_WIDE}]")
+_SHORT = 200  # characters
+_PLAIN_8 = bytes(code for code in range(256) if code == 10 or not _ODD_OR_WIDE.match(chr(code)))
 
 _LINE_ENDS = re.compile("\r\n?|[\u2028\x85\v\f]")
 _SPACES = re.compile(f"[{_SPACE}]{{2,}}")
@@ -117,7 +123,13 @@ def masked(text: str, limit: int = MAX_TITLE) -> str:
 
 def _is_plain(text: str) -> bool:
     """Tell whether nothing in `text` is unsafe, and blanks and line feeds are its only white space."""
-    return text.replace("\n", "").isprintable() if text.isascii() else not _ODD_OR_WIDE.search(text)
+    if len(text) < _SHORT and text.isascii():
+        return text.isprintable() or text.replace("\n", "").isprintable()
+    try:  # to delete bytes is many times as quick as to match characters
+        return not text.encode("latin-1").translate(None, _PLAIN_8)
+    except UnicodeEncodeError:
+        is_short = len(text.encode("utf-16-le", "surrogatepass")) == 2 * len(text)
+        return not (_ODD_OR_WIDE_16 if is_short else _ODD_OR_WIDE).search(text)
 
 
 def _without_unsafe(text: str) -> str:

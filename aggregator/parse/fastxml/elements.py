@@ -20,7 +20,9 @@ _DATA = re.compile(r"xml|json|oembed", re.IGNORECASE)
 _NO = frozenset({"false", "0", "no", "f", "n", "off"})
 READ_ATTRIBUTES = words("base domain href ispermalink label lang lastmod mode rel scheme src term text type uri url")
 
+_MAX_NAMES = 5000  # of elements, and of attributes, that are known by heart
 _names: dict[str, str] = {}
+_ATTRIBUTES: dict[str, str] = {}
 HALF_ENTITY = re.compile(r"&([A-Za-z0-9_]+);")
 
 
@@ -32,7 +34,7 @@ def name(element: Element) -> str:
     """Return the element's short name; see namespaces.py."""
     found = _names.get(element.tag)
     if found is None:
-        if len(_names) > 5000:
+        if len(_names) > _MAX_NAMES:
             _names.clear()
         found = _names[element.tag] = name_of(element.tag)
     return found
@@ -44,17 +46,25 @@ def attributes(element: Element) -> dict[str, str]:
         raise Unsupported("attributes")
     found: dict[str, str] = {}
     for key, value in element.attrib.items():
-        if key.startswith("{"):
-            uri, _, local = key[1:].partition("}")
-            prefix = prefix_of(uri)
-            if not prefix and local.lower() in READ_ATTRIBUTES:
-                raise Unsupported(f"attribute {key}")
-            key = f"{prefix}:{local}"
-        found[key.lower()] = value
+        found[_ATTRIBUTES.get(key) or _attribute(key)] = value
     for key in ("rel", "type"):
         if key in found:
             found[key] = found[key].lower()
     return found
+
+
+def _attribute(key: str) -> str:
+    prefix, local = "", key
+    if key.startswith("{"):
+        uri, _, local = key[1:].partition("}")
+        known = prefix_of(uri)
+        if not known and local.lower() in READ_ATTRIBUTES:
+            raise Unsupported(f"attribute {key}")
+        prefix = f"{known}:"
+    short = f"{prefix}{local}".lower()
+    if len(_ATTRIBUTES) < _MAX_NAMES:
+        _ATTRIBUTES[key] = short
+    return short
 
 
 def resolve(base: str, uri: str) -> str:
@@ -79,6 +89,8 @@ def is_permalink(written: str | None) -> bool:
 
 def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str | None]:
     """Return base address and language inside an element with these attributes."""
+    if not found:
+        return base, lang
     if written := found.get("xml:base", found.get("base")):
         base = resolve(base, written)
         if not base.startswith(("http://", "https://")):
@@ -92,6 +104,8 @@ def resolved_link(found: dict[str, str], base: str) -> tuple[str, str | None, bo
 
     The address is None if it has to be the text of the element.
     """
+    if not found:
+        return "alternate", None, True, False
     relation = found.get("rel", "alternate")
     written = found.get("url", found.get("uri", found.get("href")))
     if not written and "href" not in found:

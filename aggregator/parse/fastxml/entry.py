@@ -239,11 +239,13 @@ class EntryReader:
         return self._site if self._site and base == self._address else base
 
     def _link(self, element: Element, depth: int) -> None:
-        found = attributes(element)
+        found = attributes(element) if element.attrib else {}
         base = self._link_base(scope(found, self._base, None)[0])
         relation, href, page, is_file = resolved_link(found, base)
         if href is None:
-            href = HALF_ENTITY.sub(r"&\g<1>", written_link(element, base).replace("&amp;", "&"))
+            href = written_link(element, base)
+            if "&" in href:
+                href = HALF_ENTITY.sub(r"&\g<1>", href.replace("&amp;", "&"))
         elif len(element):
             raise Unsupported("markup in link")
         if page and href and self._uppermost("link", depth):

@@ -130,7 +130,12 @@ def prefix_of(uri: str) -> str | None:
 
 def declarations(xml: bytes) -> set[tuple[str, str]]:
     """List every (prefix, namespace) that is declared, and perhaps some that only look declared."""
-    found = set(_DECLARATION.findall(xml))
+    found = set[tuple[bytes, bytes, bytes]]()
+    at = xml.find(b"xmlns")  # many times as quick as to match, and most stand in the first line
+    while at >= 0:
+        if declaration := _DECLARATION.match(xml, at):
+            found.add(declaration.groups(b""))
+        at = xml.find(b"xmlns", declaration.end() if declaration else at + 5)
     return {(prefix.decode("utf-8", "replace"), (a or b).decode("utf-8", "replace")) for prefix, a, b in found}
 
 

@@ -20,6 +20,7 @@ _CLOSING_OR_ENTITY = re.compile(r"</(\w+)>|&#?\w+;")
 _TAG_NAME = re.compile(r"</?(\w+)")
 _ENTITY_NAME = re.compile(r"&(\w+);")
 _C1 = re.compile(r"[\x80-\x9f]")
+_TWICE = re.compile(r"[\x00-\x7f]*+[\xc2-\xf4][\x80-\xbf]")  # the first letter beyond ASCII is the start of another
 _WINDOWS = {code: letter for code in range(128, 160) if (letter := bytes([code]).decode("cp1252", "ignore"))}
 
 
@@ -38,8 +39,9 @@ def unescape_if_html(text: str) -> str:
     """Repair UTF-8 that was taken for ISO 8859-1 and encoded again, and Windows letters in the control range."""
     if text.isascii():
         return text
-    text = _decoded_again(text)
-    return text.translate(_WINDOWS) if _C1.search(text) else text
+    if _TWICE.match(text):
+        text = _decoded_again(text)
+    return text.translate(_WINDOWS) if not text.isprintable() and _C1.search(text) else text
 
 
 def _decoded_again(text: str) -> str:
