@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Row,
     Select,
@@ -91,7 +92,7 @@ class SqlFeeds:
             select(keys.c.key, keys.c.content_hash, keys.c.version).where(of_feed(keys), among(keys.c.key, "all")),
             select(aliases.c.key, null(), null()).where(of_feed(aliases), among(aliases.c.key, "aliases")),
         )
-        self._any_remembered = union_all(
+        self._any_remembered: CompoundSelect[int] = union_all(
             select(literal_column("1")).select_from(keys).where(of_feed(keys)),
             select(literal_column("1")).select_from(aliases).where(of_feed(aliases)),
         ).limit(1)
@@ -203,7 +204,7 @@ class SqlFeeds:
 
     def _known_among(
         self, connection: Connection, feed: str, keys: Sequence[str], aliases: Sequence[str]
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Any]:
         if connection.execute(self._any_remembered, {"feed": feed}).first() is None:
             return ()  # the first poll of a feed: hundreds of names need not be looked up
         listed = self._dialect.list_param

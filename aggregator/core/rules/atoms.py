@@ -99,17 +99,20 @@ class Atom:
         """Return the token ranges of `reading` where this atom occurs, in order, at most MAX_OCCURRENCES."""
         size = len(self.tokens)
         starts: Iterable[int] = self._single(reading) if size == 1 else self._sequences(reading)
-        if not self.bare:
+        if starts and not self.bare:
             starts = (at for at in starts if self.is_valid_at(reading, at))
         if self.code and size == 2 and "/" in reading.text and not self.prefix and self.cased is None:
             starts = sorted({*starts, *reading.elided.get((self.tokens[0], self.tokens[1]), ())})
-        return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)]
+        return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)] if starts else []
 
     def span(self, reading: TokenizedText, at: int) -> tuple[int, int]:
         """Return the code points that this atom covers at token `at`."""
         last = at + len(self.tokens) - 1
-        start = reading.extent(at, self.tokens[0])[0]
-        end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
+        start, end = reading.extent(at, self.tokens[0])
+        if self.prefix:
+            end = reading.place(last)[1]
+        elif last > at:
+            end = reading.extent(last, self.tokens[-1])[1]
         if self.lead:
             start = _reach(reading.text, start, len(self.lead), -1)
         return start, _reach(reading.text, end, len(self.trail), 1) if self.trail else end
@@ -117,14 +120,22 @@ class Atom:
     def _single(self, reading: TokenizedText) -> Sequence[int]:
         return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])
 
-    def _sequences(self, reading: TokenizedText) -> Iterator[int]:
-        """Yield where all tokens follow each other, starting from the rarest one."""
+    def _sequences(self, reading: TokenizedText) -> Iterable[int]:
+        """Return where all tokens follow each other, starting from the rarest one."""
         # A phrase is verified from its rarest word ("of the Black Sea" from "black"), as search engines
         # intersect posting lists from the shortest on: the cost is that of the rarest word, not of "the".
         # Affixes count at the outer edges only: inside a phrase a particle would be another word.
         whole = self.tokens[:-1] if self.prefix else self.tokens
-        places = [reading.at(word) for word in whole]
-        anchor = min(range(len(whole)), key=lambda k: len(places[k]))
+        places: list[Sequence[int]] = []
+        for word in whole:
+            found = reading.at(word)
+            if not found:  # as in most fields of a text that has all words somewhere
+                return ()
+            places.append(found)
+        return self._following(reading, places)
+
+    def _following(self, reading: TokenizedText, places: Sequence[Sequence[int]]) -> Iterator[int]:
+        anchor = min(range(len(places)), key=lambda k: len(places[k]))
         words, last = reading.words, len(self.tokens) - 1
         for at in places[anchor]:
             start = at - anchor

@@ -55,6 +55,12 @@ class Rule:
     langs: frozenset[str] = frozenset()
     terms: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    is_filtered: bool = field(init=False, repr=False, compare=False)  # by feed or language
+
+    def __post_init__(self) -> None:
+        feeds = self.config.feeds
+        filters = (feeds.ids, feeds.tags, feeds.not_ids, feeds.not_tags, self.langs)
+        object.__setattr__(self, "is_filtered", any(filters))
 
     def __getattr__(self, name: str) -> str:
         # Reached while the slot is empty: only rules that are compared with others need it.
@@ -66,6 +72,8 @@ class Rule:
 
     def admits(self, document: Document, context: MatchContext) -> bool:
         """Tell whether a document's feed and language pass the rule's filters."""
+        if not self.is_filtered:
+            return True
         feeds = self.config.feeds
         if feeds.ids and document.feed not in feeds.ids:
             return False

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 
 from aggregator.core.rules.atoms import Atom
 from aggregator.core.rules.entry_document import Document
@@ -15,12 +16,12 @@ BASIC_FIELDS = ("title", "summary", "content")
 TokenRanges = list[tuple[int, int]]
 
 
-def vocabulary(reading: TokenizedText) -> set[str]:
-    """Return every word of a text: its tokens, also without their affixes, and the compounds of half spaces."""
-    found = set(reading.words)
-    found.update([stem for word in found if word >= "\u0590" for stem, _, _ in stems(word)])
-    if reading.spaced is not reading.text:
-        found.update(reading.joined)
+def vocabulary(readings: Sequence[TokenizedText]) -> set[str]:
+    """Return every word of texts: their tokens, also without their affixes, and the compounds of half spaces."""
+    found = set[str]().union(*(reading.words for reading in readings))
+    if not all(reading.text.isascii() for reading in readings):
+        found.update([stem for word in found if word >= "\u0590" for stem, _, _ in stems(word)])
+        found.update(*(reading.joined for reading in readings if reading.spaced is not reading.text))
     return found
 
 
@@ -39,12 +40,12 @@ class MatchContext:
     @cached_property
     def words(self) -> list[str]:
         """Return the folded tokens of all fields, one field after the other."""
-        return [word for field in self.fields for word in self.reading(field).words]
+        return [*chain.from_iterable(self.reading(field).words for field in self.fields)]
 
     @cached_property
     def vocabulary(self) -> set[str]:
         """Return every word of all fields, also without its affixes."""
-        return set[str]().union(*(vocabulary(self.reading(field)) for field in self.fields))
+        return vocabulary([self.reading(field) for field in self.fields])
 
     def reading(self, field: str) -> TokenizedText:
         """Return the tokens of a field."""

@@ -4,7 +4,7 @@ A key is a word, a pair of adjacent words, two words anywhere, the beginning of 
 say "maybe" or "no"; they are plain data and need no compiled rule, so they can be kept while the rules are not at hand.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,7 +78,8 @@ class Postings:
         """Return the ids of the rules that a document could match; no other rule does."""
         keys, listener, found = self.keys, self._listener, set(self.keys.always)
         text = "\n".join([context.document.field(name)[:MAX_TEXT] for name in self._texts])
-        present = listener.keys(text) if listener.is_worthwhile else listener.keys_among(context.vocabulary)
+        listens = listener.is_worthwhile
+        present = listener.keys(text) if listens else listener.keys_among(context.vocabulary, context.prefix_ranges)
         if present:
             for word in keys.words.keys() & present:
                 found.update(keys.words[word])
@@ -86,14 +87,27 @@ class Postings:
                 found.update(ids)
             for one, other in _pairs(keys.together, present):
                 found.update(keys.together[one][other])
-            if pairs := _pairs(keys.adjacent, present):
-                for one, other in {*pairwise(context.words), *context.elided}.intersection(pairs):
-                    found.update(keys.adjacent[one][other])
+            for one, other in self._adjacent(context, text, present, listens=listens):
+                found.update(keys.adjacent[one][other])
         if self._patterns:
             for place in self._prefilter.candidates(text):
                 found.update(keys.patterns[place][2])
         listener.record(was_read=bool(found))
         return found
+
+    def _adjacent(
+        self, context: MatchContext, text: str, present: set[Heard], *, listens: bool
+    ) -> Iterable[tuple[str, str]]:
+        """Return the pairs that stand beside each other; without listening, all words are at hand already."""
+        adjacent = self.keys.adjacent
+        if listens:
+            pairs = _pairs(adjacent, present)
+            return {*pairwise(context.words), *context.elided}.intersection(pairs) if pairs else ()
+        firsts = adjacent.keys() & present
+        near = [pair for pair in pairwise(context.words) if pair[0] in firsts and pair[1] in adjacent[pair[0]]]
+        if "/" in text:
+            near += [(one, other) for one, other in context.elided if other in adjacent.get(one, ())]
+        return near
 
 
 def _pairs(keys: Mapping[str, Mapping[str, Ids]], present: set[Heard]) -> list[tuple[str, str]]:
@@ -159,14 +173,17 @@ class _Listener:
             else:
                 self._silent.add(chunk)
 
-    def keys_among(self, present: Iterable[str]) -> set[Heard]:
-        """Return the words and the beginnings that these words have."""
+    def keys_among(self, present: Iterable[str], beginnings: Callable[[int], Iterable[str]]) -> set[Heard]:
+        """Return the words and the beginnings that these words have; `beginnings` gives their first characters."""
         found: set[Heard] = set(self._words.intersection(present))
         for size, known in self._beginnings:
-            found.update([(beginning,) for beginning in known.intersection([word[:size] for word in present])])
+            found.update([(beginning,) for beginning in known.intersection(beginnings(size))])
         return found
 
     def _keys_in(self, text: str) -> set[Heard]:
+        present: Iterable[str]
         if text.isascii():
-            return self.keys_among(words(text))
-        return self.keys_among(vocabulary(TokenizedText(text if self._has_wide else without_wide(text), whole=True)))
+            present = words(text)
+        else:
+            present = vocabulary([TokenizedText(text if self._has_wide else without_wide(text), whole=True)])
+        return self.keys_among(present, lambda size: [word[:size] for word in present])

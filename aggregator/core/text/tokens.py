@@ -101,7 +101,7 @@ WORDS = FoldTable(_word_part)
 
 def words(text: str) -> list[str]:
     """Return the folded tokens of `text`, in order."""
-    return _words(_parts(_spaced(text)))
+    return _words(_parts(_spaced(text))[0])
 
 
 def glued(text: str) -> str:
@@ -127,25 +127,31 @@ def without_wide(text: str) -> str:
 
 def lone_word(text: str) -> str | None:
     """Return the token of a text that is a single word of letters; None if it is more, or less."""
-    parts = _parts(text)
+    parts, _ = _parts(text)
     return parts if text.isalpha() and _words(parts) == [parts] else None
 
 
-def _parts(text: str) -> str:
-    """Fold `text`, with blanks for all that is no token; punctuation may stay if all is ASCII."""
+def _parts(text: str) -> tuple[str, bool]:
+    """Fold `text`, with blanks for all that is no token; punctuation may stay if all is ASCII.
+
+    True: each character became one; False: perhaps not.
+    """
     lower = text.lower()
     # Three speeds for one result. Most English texts are ASCII, where lower() is the fold and punctuation can
     # stay, since _ASCII_TOKEN skips it. Other texts have few distinct characters that need folding: some
     # str.replace over the whole text, each in C, beat a dictionary look-up per character. Only texts
     # with many such characters (Korean, whose syllables decompose) are cheaper with translate().
     if lower.isascii():
-        return lower
+        return lower, len(lower) == len(text)
     odd = {*_TO_FOLD.findall(lower)}
     if len(odd) > _MANY:
-        return text.translate(WORDS)
+        return text.translate(WORDS), False
+    is_aligned = len(lower) == len(text)  # lower() makes no character disappear
     for char in odd:  # a few passes in C are quicker than a look-up for every character
-        lower = lower.replace(char, WORDS[ord(char)])
-    return lower
+        part = WORDS[ord(char)]
+        is_aligned = is_aligned and len(part) == 1
+        lower = lower.replace(char, part)
+    return lower, is_aligned
 
 
 def _words(parts: str) -> list[str]:
@@ -212,7 +218,7 @@ class TokenizedText:
         self.text = text if whole or len(text) <= MAX_TEXT else text[:MAX_TEXT]
         # The same, with blanks for half spaces: of most texts, the text itself.
         self.spaced = _spaced(self.text) if "\u200c" in self.text else self.text
-        self._parts = _parts(self.spaced)
+        self._parts, self._is_aligned = _parts(self.spaced)
         self._asked = 0
         self.words = _words(self._parts)
 
@@ -231,7 +237,7 @@ class TokenizedText:
     @cached_property
     def _sources(self) -> Sequence[int]:
         """Return, for each character of `_parts`, the index in `text` that it came from."""
-        return range(len(self.text)) if self.text.isascii() else offsets(self.spaced, WORDS)
+        return range(len(self.text)) if self._is_aligned else offsets(self.spaced, WORDS)
 
     def _source(self, start: int, end: int) -> tuple[int, int]:
         """Return the range of `text` that a part of `_parts` came from."""

@@ -130,7 +130,7 @@ def prefix_of(uri: str) -> str | None:
 
 def declarations(xml: bytes) -> set[tuple[str, str]]:
     """List every (prefix, namespace) that is declared, and perhaps some that only look declared."""
-    found = set[tuple[bytes, bytes, bytes]]()
+    found = set[tuple[bytes, ...]]()
     at = xml.find(b"xmlns")  # many times as quick as to match, and most stand in the first line
     while at >= 0:
         if declaration := _DECLARATION.match(xml, at):
