@@ -316,6 +316,7 @@ class AppBackend(ConfigEditing):
         """Import feeds; `online`: only feeds that can be read now are added."""
         known = tuple(self.app.current.feeds.values())
         wanted, skipped = await asyncio.to_thread(lambda: config.split_known(config.from_opml(document), known))
+        others = await asyncio.to_thread(config.left_out, document)
         wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
         added: tuple[str, ...] = ()
         edit = None
@@ -327,7 +328,7 @@ class AppBackend(ConfigEditing):
             edit=edit,
             known=tuple(url for url, why in skipped if why == config.WATCHED),
             repeated=tuple(url for url, why in skipped if why == config.TWICE),
-            problems=(*(f"{url}: {why}" for url, why in skipped if why not in detail), *problems),
+            problems=(*(f"{url}: {why}" for url, why in (*skipped, *others) if why not in detail), *problems),
         )
 
     async def _readable(

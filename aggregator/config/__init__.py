@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         load,
         rule_test_errors,
     )
-    from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
+    from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, left_out, split_known, to_opml
     from aggregator.config.plain import plain_values, rules_hold_secret
     from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
@@ -58,6 +58,7 @@ __all__ = [
     "inputs",
     "is_large",
     "item_of",
+    "left_out",
     "load",
     "load_valid",
     "plain_values",
@@ -109,6 +110,7 @@ _LATER = {
     "feed_options": "stored",
     "filled": "rule_text",
     "from_opml": "opml",
+    "left_out": "opml",
     "item_of": "rule_text",
     "load_texts": "stored",
     "load_valid": "lenient",

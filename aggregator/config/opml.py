@@ -21,6 +21,10 @@ WATCHED = "already configured"
 TWICE = "listed twice"
 
 _ADDRESS = re.compile(r"\bxmlurl\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+_OUTLINE = re.compile(r"""<outline\b(?:[^<>"']++|"[^"<]{0,3000}+"|'[^'<]{0,3000}+'){0,60}+>""", re.IGNORECASE)
+_CLOSED = re.compile(r"\s{0,100}</outline", re.IGNORECASE)
+_PAIR = re.compile(r"""\b([A-Za-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_WEB = re.compile(r"(?:https?|feed):/*\w", re.IGNORECASE)
 _DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 MAX_FEEDS = 10_000  # about what a file of feeds can hold, see source.MAX_BYTES
 
@@ -49,10 +53,7 @@ def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
     """Read every feed of an OPML (or FOAF, or iGoogle) document, in its order. Raises ParseError."""
     import listparser
 
-    if len(document) > MAX_BYTES:
-        raise ParseError(f"the OPML document is larger than {MAX_BYTES // 2**20} MiB", found="hostile")
-    text = charset.whole(charset.as_utf8(document)).decode("utf-8-sig").lstrip("\ufeff \t\r\n\0")
-    text = _DECLARATION.sub("", text)
+    text = _text_of(document)
     times = Counter(unescape(double or single).strip() for double, single in _ADDRESS.findall(text))
     if times.total() > MAX_FEEDS:  # counted before it costs anything to read them
         raise _too_many()
@@ -60,9 +61,9 @@ def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
     try:
         found = listparser.parse(text.encode("ascii", "xmlcharrefreplace"))
     except (ValueError, LookupError, RecursionError) as broken:
-        raise ParseError("not an OPML document", transient=False) from broken
+        raise _not_opml() from broken
     if not found.version and not found.feeds:
-        raise ParseError("not an OPML document", transient=False)
+        raise _not_opml()
     if len(found.feeds) > MAX_FEEDS:
         raise _too_many()
     subscriptions = []
@@ -71,6 +72,39 @@ def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
         one = OpmlOutline(login.url, _text(feed.title), _tags(feed.categories), login.user, login.password)
         subscriptions += [one] * max(1, times[feed.url.strip()])  # listparser makes one of those that are named twice
     return tuple(subscriptions)
+
+
+def left_out(document: bytes) -> tuple[tuple[str, str], ...]:
+    """Return (what, why) of outlines that name something else than a feed, and of a document that is cut off.
+
+    Raises ParseError.
+    """
+    text = _text_of(document)
+    found: dict[str, str] = {}
+    for outline in _OUTLINE.finditer(text):
+        given = {name.lower(): unescape(double or single).strip() for name, double, single in _PAIR.findall(outline[0])}
+        address = given.get("url") or given.get("htmlurl") or given.get("text") or given.get("title") or ""
+        is_leaf = outline[0].endswith("/>") or _CLOSED.match(text, outline.end())
+        if given.get("xmlurl") or not is_leaf or not _WEB.match(address):
+            continue
+        if given.get("type", "").lower() in ("link", "include") and given.get("url"):
+            found[address] = "it may be a list of feeds, not a feed: download it and import it too"
+        else:
+            found[address] = "it has no xmlUrl; add it with `aggregator feeds add`"
+    if "<opml" in text[:10_000].lower() and "</opml" not in text[-10_000:].lower():
+        found["the rest"] = "the document ends before </opml>: download it again"
+    return tuple(found.items())
+
+
+def _text_of(document: bytes) -> str:
+    if len(document) > MAX_BYTES:
+        raise ParseError(f"the OPML document is larger than {MAX_BYTES // 2**20} MiB", found="hostile")
+    text = charset.whole(charset.as_utf8(document)).decode("utf-8-sig").lstrip("\ufeff \t\r\n\0")
+    return _DECLARATION.sub("", text)
+
+
+def _not_opml() -> ParseError:
+    return ParseError("not an OPML document; for addresses, use `aggregator feeds add URL`", transient=False)
 
 
 def _too_many() -> ParseError:
@@ -99,31 +133,33 @@ def split_known(
 
 
 def to_opml(feeds: Iterable[Feed]) -> str:
-    """Write an OPML 2.0 document; tags beyond the first are in `category`.
+    """Write an OPML 2.0 document; the first tag is the folder, the others are in `category`.
+
+    What a category cannot hold, because it divides there, is a folder inside the first.
 
     Sources of other kinds are left out: to every other reader they would be feeds that fail.
     """
     feeds = [feed for feed in feeds if feed.kind == "feed"]
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<opml version="2.0">', "  <head><title>Feeds</title></head>"]
     lines.append("  <body>")
-    for folder, inside in groupby(sorted(feeds, key=_folder), key=_folder):
-        if folder:
-            lines.append(f"    <outline text={_attribute(folder)}>")
-        lines += [f"{'      ' if folder else '    '}{_outline(feed)}" for feed in inside]
-        if folder:
-            lines.append("    </outline>")
+    for folders, inside in groupby(sorted(feeds, key=_folders), key=_folders):
+        indents = ["  " * (depth + 2) for depth in range(len(folders) + 1)]
+        lines += [f"{indent}<outline text={_attribute(name)}>" for indent, name in zip(indents, folders, strict=False)]
+        lines += [f"{indents[-1]}{_outline(feed)}" for feed in inside]
+        lines += [f"{indent}</outline>" for indent in reversed(indents[:-1])]
     return "\n".join([*lines, "  </body>", "</opml>", ""])
 
 
 def _outline(feed: Feed) -> str:
     name = _attribute(feed.title or feed.id)
-    more = [tag for tag in feed.tags[1:] if not set(tag) & set("/,")]
+    more = [tag for tag in feed.tags if tag not in _folders(feed)]
     category = f" category={_attribute(','.join(more))}" if more else ""
     return f'<outline type="rss" text={name} title={name} xmlUrl={_attribute(feed.url)}{category}/>'
 
 
-def _folder(feed: Feed) -> str:
-    return feed.tags[0] if feed.tags else ""
+def _folders(feed: Feed) -> tuple[str, ...]:
+    """Return the first tag, and those that a category cannot hold."""
+    return (*feed.tags[:1], *(tag for tag in feed.tags[1:] if set(tag) & set("/,")))
 
 
 def _attribute(text: str) -> str:
@@ -135,5 +171,7 @@ def _text(text: str | None) -> str:
     return "".join(c for c in " ".join((text or "").split()) if c.isprintable())[:200]
 
 
-def _tags(categories: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for path in categories for part in path if (name := _text(part))))
+def _tags(categories: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the names of the folders, outermost first, then the categories; what repeats one is left out."""
+    folders_first = (*categories[-1:], *categories[:-1])  # listparser has the folders last
+    return tuple(dict.fromkeys(name for path in folders_first for part in path if (name := _text(part))))

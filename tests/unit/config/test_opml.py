@@ -1,10 +1,11 @@
 """OPML in and out."""
 
 import xml.etree.ElementTree as ET
+from time import process_time
 
 import pytest
 
-from aggregator.config import OpmlOutline, from_opml, split_known, to_opml
+from aggregator.config import OpmlOutline, from_opml, left_out, split_known, to_opml
 from aggregator.core.errors import ParseError
 from aggregator.core.settings import Feed
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
@@ -113,8 +114,62 @@ def test_what_goes_out_comes_in_again() -> None:
     assert ET.fromstring(document).get("version") == "2.0"
     back = {one.url: one for one in from_opml(document.encode())}
     assert back[feeds[0].url].title == 'A "quoted" <title>'
-    assert back[feeds[0].url].tags == ("north", "news")
+    assert back[feeds[0].url].tags == ("news", "north")
     assert (back[feeds[1].url].title, back[feeds[1].url].tags) == ("b", ())
+
+
+@pytest.mark.parametrize(
+    "tags", [(), ("a",), ("c", "a", "b"), ("AI/ML", "x, y", "z"), ("x", "AI/ML", "a", "b, c"), ("a", "a b", '"<&>"')]
+)
+def test_all_tags_come_in_again(tags: tuple[str, ...]) -> None:
+    """Also those that a category would divide; once more out and in, nothing has moved."""
+    feeds = [Feed(url=f"https://a.example/{n}", id=f"a{n}", tags=tags) for n in range(2)]
+    for _ in range(2):
+        found = from_opml(to_opml(feeds).encode())
+        assert [set(one.tags) for one in found] == [set(tags)] * 2
+        assert all(one.tags[:1] == tags[:1] for one in found)
+        feeds = [Feed(url=one.url, id=one.title, tags=one.tags) for one in found]
+    simple = [tag for tag in tags if not set(tag) & set("/,")]
+    assert [tag for tag in found[0].tags if tag in simple] == simple
+
+
+def test_what_names_no_feed_is_said() -> None:
+    """Addresses in other attributes, lists of feeds, a document that was cut off."""
+    document = """<opml version="2.0"><body>
+      <outline text="A > B" xmlUrl="https://a.example/feed" htmlUrl="https://a.example/"/>
+      <outline text="Folder" htmlUrl="https://folder.example/"><outline text="a note"/>
+        <outline type='link' text='More' url='https://a.example/more.opml'></outline></outline>
+      <outline text="https://b.example/feed?x=1&amp;y=2"/>
+      <OUTLINE TEXT="Site" HTMLURL="https://c.example/"/>
+      <outline type="rss" text="D" url="https://d.example/feed" />
+    </body></opml>"""
+    assert left_out(document.encode()) == (
+        ("https://a.example/more.opml", "it may be a list of feeds, not a feed: download it and import it too"),
+        ("https://b.example/feed?x=1&y=2", "it has no xmlUrl; add it with `aggregator feeds add`"),
+        ("https://c.example/", "it has no xmlUrl; add it with `aggregator feeds add`"),
+        ("https://d.example/feed", "it has no xmlUrl; add it with `aggregator feeds add`"),
+    )
+    assert left_out(document[:150].encode())[-1] == ("the rest", "the document ends before </opml>: download it again")
+    assert left_out(to_opml([Feed(url="https://a.example/", id="a")]).encode()) == ()
+
+
+def test_hostile_outlines_take_linear_time() -> None:
+    """Quotes and brackets that never close."""
+    for piece in (
+        "<outline ",
+        "<outline a='",
+        '<outline a="',
+        "<outline a='b' ",
+        "<outline>",
+        "<outline a=b></outline ",
+    ):
+        times = []
+        for size in (20_000, 40_000):
+            document = (piece * size).encode()
+            began = process_time()
+            left_out(document)
+            times.append(process_time() - began)
+        assert times[1] < 4 * times[0] + 0.1, piece
 
 
 @pytest.mark.parametrize("document", [b"", b"hello", b"<html><body>x</body></html>", b"\xff\xfe\x00", b"[1]"])
