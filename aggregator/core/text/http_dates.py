@@ -29,5 +29,7 @@ def seconds_until(text: str, sent_at: datetime | None) -> float | None:
 
 def retry_after_s(text: str, sent_at: datetime | None) -> float | None:
     """Seconds of a Retry-After field, a delay or an HTTP-date; None where it is neither, or in the past."""
-    text = text.strip()
-    return min(float(text), MAX_DELAY_S) if _DELAY.fullmatch(text) else seconds_until(text, sent_at)
+    delays = [one.strip() for one in text.split(",")]
+    if all(map(_DELAY.fullmatch, delays)):  # of a field that came twice, the longest
+        return min(max(map(float, delays)), MAX_DELAY_S)
+    return seconds_until(text.strip(), sent_at)
