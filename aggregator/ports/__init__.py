@@ -363,13 +363,7 @@ class Outbox(Protocol):
         ...
 
     async def settle(
-        self,
-        after: Delivery,
-        *,
-        owner: str,
-        attempt: int,
-        also: Sequence[Delivery] = (),
-        at: datetime | None = None,
+        self, after: Delivery, *, owner: str, attempt: int, also: Sequence[Delivery] = (), at: datetime | None = None
     ) -> None:
         """Write the outcome of an attempt, with further deliveries that it makes (dead letters).
 
