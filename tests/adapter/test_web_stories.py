@@ -112,11 +112,14 @@ def test_what_is_not_there_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (JoinKind.COPY, "Copy of “Murted <b>” (wire): S-400, Murted, base · 2.0 h apart"),
-        (JoinKind.RETELLING, "Same event as “Murted <b>” (wire): S-400, Murted, base · 2.0 h apart"),
-        (JoinKind.FOLLOW_UP, "Update to “Murted <b>” (wire): S-400, Murted, base · 2.0 h apart · from the same source"),
-        (JoinKind.TRANSLATION, "In another language: “Murted <b>” (wire): S-400, Murted, base · 2.0 h apart"),
-        (JoinKind.PERSON, "Joined with “Murted <b>” (wire) by anna"),
+        (JoinKind.COPY, "Copy of “Murted <b>” (wire, 14:20): S-400, Murted, base · 2.0 h apart"),
+        (JoinKind.RETELLING, "Same event as “Murted <b>” (wire, 14:20): S-400, Murted, base · 2.0 h apart"),
+        (
+            JoinKind.FOLLOW_UP,
+            "Update to “Murted <b>” (wire, 14:20): S-400, Murted, base · 2.0 h apart · from the same source",
+        ),
+        (JoinKind.TRANSLATION, "In another language: “Murted <b>” (wire, 14:20): S-400, Murted, base · 2.0 h apart"),
+        (JoinKind.PERSON, "Joined with “Murted <b>” (wire, 14:20) by anna"),
     ],
 )
 def test_a_storys_page_says_how_each_report_belongs_to_it(kind: JoinKind, said: str) -> None:
@@ -132,3 +135,7 @@ def test_a_storys_page_says_how_each_report_belongs_to_it(kind: JoinKind, said: 
     lines = [html.unescape(line) for line in re.findall(r'<p class="also">(.*?)</p>', page)]
     assert said in lines
     assert any("not joined: numbers differ (5 / 8)" in line for line in lines)
+    if kind is not JoinKind.PERSON:
+        assert any(line.startswith(said) and "alerted on console" in line for line in lines)
+    shown = next(hit.id for hit in backend.tables.hits.values() if hit.story == "story-1")
+    assert said in html.unescape(HttpClient(create_app(backend)).get(f"/hits/{shown}").text)

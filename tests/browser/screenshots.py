@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aggregator.core.delivery import delivery_id
+from aggregator.core.model import DeliveryState
 from aggregator.core.results import EntryMatch, Preview, RuleChange
 from benchmarks.story_stream import stream
 from tests.browser.conftest import CHROMIUM, FLAGS, run
@@ -80,11 +81,17 @@ def add_event(tables: Tables, now: datetime) -> None:
     for number, (feed, title, text, hours, lang) in enumerate(EVENT, 7001):
         made = detail_of(number, feed, title, text, now - timedelta(hours=60 - hours), "s400-turkey")
         entry = replace(made.entry, lang=lang)
-        (hit,) = routed.add(entry).hits
+        result = routed.add(entry)
+        (hit,) = result.hits
         tables.hits[made.hit.id] = replace(
             made.hit, story=hit.story, state=hit.state, reason=hit.reason, because=hit.because
         )
         tables.entries[number] = entry
+        for alert in result.deliveries:
+            sent = {"state": DeliveryState.SENT, "hits": (made.hit.id,), "created_at": made.hit.created_at}
+            for channel in ("chat", "mail"):
+                name, sent_at = delivery_id(alert.id, channel), made.hit.created_at + timedelta(seconds=4)
+                tables.deliveries[name] = replace(alert, id=name, channel=channel, sent_at=sent_at, **sent)
     tables.stories |= {name: replace(story, reports=(), apart=frozenset()) for name, story in routed.stories.items()}
 
 
@@ -96,6 +103,11 @@ def edit(page: Page) -> None:
     page.mouse.click(1240, 740)
 
 
+def unfold(page: Page) -> None:
+    """Show what is identical, too."""
+    page.locator("details.fold summary").first.click()
+
+
 def still(page: Page) -> None:
     """A page that is ready when it is loaded."""
 
@@ -104,7 +116,7 @@ PICTURES = (
     ("hits", "/", 1280, 752, "light", 1.15, still),
     ("hits-phone-dark", "/", 360, 752, "dark", 2, still),
     ("feeds-dark", "/feeds", 1280, 780, "dark", 1.25, still),
-    ("story", f"/stories/{delivery_id('story', 'anadolu', 'key-7001')}", 1100, 1100, "light", 0.8, still),
+    ("story", f"/stories/{delivery_id('story', 'anadolu', 'key-7001')}", 1200, 1340, "light", 0.72, unfold),
     ("rules-editor", "/rules/edit", 1280, 780, "light", 1.25, edit),
 )
 

@@ -112,6 +112,7 @@ async def show(request: Request, backend: BackendDep, templates: TemplatesDep, s
         versions=folded(versions[:SHOWN]),
         several=any(version.base for version in versions),
         more=len(versions[SHOWN:]),
+        feed_titles={one.hit.feed: one.feed_title for one in found},
         spoken=sorted({one.entry.lang for one in found if one.entry.lang}),
         deliveries=tuple({d.id: d for one in found for d in one.deliveries}.values()),
         marks=Counter(one.hit.mark for one in found if one.hit.mark),
