@@ -143,7 +143,8 @@ def why_idle(*, any_feeds: bool, due_at: datetime | None, now: datetime) -> str:
     """Say why no feed was polled. `due_at`: when the next one is due."""
     if not any_feeds:
         return "No feeds yet: `aggregator feeds add URL`."
-    when = f"; the next one is due {ago(due_at, now)}" if due_at and due_at > now else ""
+    said = ago(due_at, now).replace("now", "in a moment")
+    when = f"; the next one is due {said}" if due_at and due_at > now else ""
     return f"No feed is due{when}. `aggregator poll --force` polls all the same."
 
 

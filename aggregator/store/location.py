@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Literal
 
 from sqlalchemy import URL, make_url
@@ -14,6 +15,8 @@ from aggregator.core.errors import DatabaseFault, FaultKind, SchemaOutOfDate, St
 
 # What a driver says, what kind of fault that is ("": the fault of one statement or of the settings), and the remedy.
 Words = tuple[FaultKind | Literal[""], str]
+
+PAGE_BYTES = 4096  # of SQLite
 
 LOCKED: Words = ("locked", "is locked by another process; end that process, or try again when it is done")
 CLOSED: Words = ("", "cannot be opened; give this user read and write permission")
@@ -96,6 +99,9 @@ class DatabaseLocation:
 
     def _translate_sqlite(self, cause: BaseException) -> StoreError:
         code = str(getattr(cause, "sqlite_errorname", ""))
+        # Beside the file there are others, which it says only that it cannot read, write or make.
+        if code.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")) and self.path and _is_full(self.path):
+            return self._say(SQLITE["SQLITE_FULL"])
         if code.startswith("SQLITE_CANTOPEN"):
             return self.cannot_open()
         for known, words in SQLITE.items():
@@ -176,3 +182,11 @@ def no_schema(place: DatabaseLocation) -> SchemaOutOfDate:
 def first_line(error: Any) -> str:
     """Return the first line of an exception's words."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _is_full(path: Path) -> bool:
+    """Tell whether a file could not grow by one page more."""
+    try:
+        return disk_usage(path.absolute().parent).free < PAGE_BYTES
+    except OSError:
+        return False

@@ -5,14 +5,14 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from aggregator.app.application import open_application
 from aggregator.app.clock import SystemClock
-from aggregator.app.idle import EPOCH, MICROSECOND, KnownPass, known_pass, note_pass
+from aggregator.app.idle import EPOCH, MICROSECOND, KnownPass, known_pass, note_pass, why_idle
 from aggregator.config import load
 from aggregator.store.idle import look
 
@@ -77,6 +77,17 @@ def change(statement: str, *values: object) -> None:
     with sqlite3.connect("db.sqlite") as connection:
         connection.execute(statement, values)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-1, "."), (0, "."), (1, "; the next one is due in a moment."), (45, "; the next one is due in 45 s.")],
+)
+def test_when_the_next_is_due(seconds: int, said: str) -> None:
+    """What is due in a second is not due now: nothing would have been left undone."""
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    found = why_idle(any_feeds=True, due_at=now + timedelta(seconds=seconds), now=now)
+    assert found == f"No feed is due{said} `aggregator poll --force` polls all the same."
 
 
 def test_idle(config: Path) -> None:

@@ -437,3 +437,12 @@ async def test_database_that_cannot_hold_every_script_is_refused(postgres: Postg
     for said in (await refusal(url), await complaint(url), inspect_database(url).error or ""):
         assert encoding in said
         assert "createdb -E UTF8 -T template0" in said
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN])
+def test_a_full_disk_is_called_one(code: int) -> None:
+    """SQLite says only that it cannot write or make a file beside the database (here where no byte is free)."""
+    fault = sqlite3.OperationalError("disk I/O error")
+    fault.sqlite_errorcode, fault.sqlite_errorname = code, "SQLITE_IOERR_SHMSIZE" if code == 10 else "SQLITE_CANTOPEN"
+    assert "the disk is full; free some space" in str(parse_location("sqlite:////proc/a.db").translate(fault))
+    assert "the disk is full" not in str(parse_location("sqlite:////tmp/a.db").translate(fault))
