@@ -81,8 +81,7 @@ def configure_plain(level: str, redact: Redactor) -> None:
 
 def configure(level: str, style: str, redact: Redactor, stream: TextIO | None = None) -> None:
     """Send all logging to `stream` (default: stderr); `style` is auto, console or json."""
-    import structlog
-
+    structlog = _structlog()
     stream = stream or sys.stderr
     pretty = style == "console" or (style == "auto" and stream.isatty())
     shared: list[Any] = [
@@ -114,6 +113,20 @@ def configure(level: str, style: str, redact: Redactor, stream: TextIO | None = 
         )
     )
     _attach(handler, level)
+
+
+def _structlog() -> Any:
+    """Load structlog without rich: that would draw tracebacks, which we never have drawn, and holds 5 MB."""
+    rich = sys.modules.get("rich")
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        import structlog
+    finally:
+        if rich is None:
+            del sys.modules["rich"]
+        else:
+            sys.modules["rich"] = rich
+    return structlog
 
 
 def _escape(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -86,3 +86,15 @@ def test_modules(folder: Path, command: tuple[str, ...], most: int, not_loaded: 
     found = loaded(folder, *command)
     assert sorted(found & (not_loaded | HEAVY)) == []
     assert len(found) <= most
+
+
+def test_logs_load_no_drawing() -> None:
+    """structlog takes rich, and pygments with it, if they are there; we have no traceback drawn."""
+    code = (
+        "import logging, sys; from aggregator.core.redaction import Redactor; from aggregator.telemetry import logs;"
+        "logs.configure('info', 'console', Redactor()); logging.getLogger('a').warning('said');"
+        "print(sorted({'rich', 'pygments'} & set(sys.modules))); from rich.console import Console"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "[]\n"
+    assert "said" in ended.stderr

@@ -94,7 +94,7 @@ class TermClause:
     def keys(self, weight: Weight) -> Keys:
         if self.stems or self.lang:
             return None
-        return _every(atom_keys(atom, weight) for atom in self.atoms)
+        return _every(atom_keys(atom, weight) for atom in self.spelling.atoms())  # which most terms never need again
 
     def _inflected(self, context: MatchContext, field: str) -> Iterator[Positions]:
         model, done = self.atoms[0], set[int]()

@@ -14,6 +14,7 @@ from aggregator.core.model import Span
 from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
+from aggregator.core.rules.items import forget_spellings
 from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext
 from aggregator.core.rules.postings import Postings, sort_keys
 
@@ -45,7 +46,6 @@ class RuleIndex:
         self._weight = _weight(frequencies)
         self._enabled: list[Rule] | None = [rule for rule in rules if rule.config.enabled]
         self._rules: dict[str, Rule] = {}
-        self._keys: dict[str, frozenset[Key] | None] = {}
         self._triggered: dict[Key, tuple[str, ...]] = {}
         self._always: dict[str, None] = {}
 
@@ -56,6 +56,7 @@ class RuleIndex:
             for rule in enabled:
                 self._add(rule)
             self._settle(enabled)
+            forget_spellings()
 
     @property
     def postings(self) -> Postings | None:
@@ -87,7 +88,7 @@ class RuleIndex:
         new = object.__new__(RuleIndex)
         new._enabled = None
         new._weight = self._weight
-        new._rules, new._keys = dict(self._rules), dict(self._keys)
+        new._rules = dict(self._rules)
         new._triggered, new._always = dict(self._triggered), dict(self._always)
         enabled = [rule for rule in rules if rule.config.enabled]
         staying = {rule.id for rule in enabled}
@@ -109,20 +110,17 @@ class RuleIndex:
         self._rules[rule.id] = rule
         triggers = rule.plan.keys(self._weight)
         if triggers is None:
-            self._keys[rule.id] = None
             self._always[rule.id] = None
             return
-        keys = self._keys[rule.id] = triggers[1]
-        for key in keys:
+        for key in triggers[1]:
             self._triggered[key] = (*self._triggered.get(key, ()), rule.id)
 
     def _remove(self, rule_id: str) -> None:
-        keys = self._keys.pop(rule_id)
-        del self._rules[rule_id]
-        if keys is None:
+        triggers = self._rules.pop(rule_id).plan.keys(self._weight)
+        if triggers is None:
             del self._always[rule_id]
             return
-        for key in keys:
+        for key in triggers[1]:
             rest = tuple(other for other in self._triggered[key] if other != rule_id)
             if rest:
                 self._triggered[key] = rest

@@ -74,6 +74,12 @@ def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tupl
     return tuple(atoms)
 
 
+def forget_spellings() -> None:
+    """Forget the spellings that no clause holds: a thousand designators have 20,000 of them, which take 10 MB."""
+    for remembered in (spellings_of, inflected_forms, _unnumbered, atom):
+        remembered.cache_clear()
+
+
 def spelled_out(written: Atom) -> list[Atom]:
     """Return the atoms of a designator's spellings in other scripts."""
     return [respelled(written, spelled) for spelled in code_spellings(written.term)]

@@ -184,3 +184,22 @@ def slices_back(term: str, found: list[str]) -> bool:
         and (found[-1].startswith(atom.tokens[-1]) if atom.prefix else found[-1] == atom.tokens[-1])
         for atom in spellings_of(term)
     )
+
+
+def test_an_index_holds_only_spellings_that_a_text_asked_for() -> None:
+    """A designator has some twenty spellings, which would be most of the index; it is found all the same."""
+    rules = [compile_rule(RuleConfig.model_validate({"id": f"r{n}", "any": [f"KH-{n}"]}), {}) for n in (1, 2)]
+    index = RuleIndex(rules)
+    index.prepare()
+    assert spellings_of.cache_info().currsize == 0
+    assert [found.rule for found in index.match(Document(title="the KH-3 was seen"))] == []
+    assert [found.rule for found in index.match(Document(title="the Х-2 was seen"))] == ["r2"]
+    assert [_holds_atoms(rule.plan) for rule in rules] == [False, True]
+
+
+def _holds_atoms(plan: object) -> bool:
+    try:
+        object.__getattribute__(plan, "atoms")  # past __getattr__, which would work them out
+    except AttributeError:
+        return False
+    return True
