@@ -88,9 +88,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the fastest available loop."""
     import asyncio
 
-    # What is loaded by now stays: the collector need not look at it, nor at every 700 new values.
-    gc.freeze()
-    gc.set_threshold(25_000, 20, 50)
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it
     _share_arenas()
     if sys.platform == "win32":
         return asyncio.run(work)
@@ -135,6 +133,7 @@ def serve(
             service = Service(app, await app.runtime(), here, roles, metrics=metrics, watch=watch, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 
+    gc.set_threshold(25_000, 20, 50)  # of a process that lasts: sooner than of a command, but not every 700 values
     try:
         run(live())
     finally:

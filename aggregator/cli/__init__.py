@@ -20,7 +20,7 @@ def main() -> None:
 
     However it ends, it ends with an exit code and a sentence.
     """
-    gc.set_threshold(50_000, 20, 50)  # what is imported stays; to look at it again and again takes a tenth of a start
+    gc.set_threshold(200_000, 20, 50)  # what is imported stays; to look at it takes up to a tenth of a short command
     _write_anything()
     # Plugins of pydantic, of which none is meant for us, are looked for in every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

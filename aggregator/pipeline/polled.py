@@ -44,7 +44,7 @@ def health_news(
     active: ActiveConfig, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
 ) -> tuple[Delivery, ...]:
     """Build notices about the feed itself; a gap that stayed open is reported once a day."""
-    settings, detail = active.config.settings, list[Delivery]()
+    settings = active.config.settings
     changed = transition(before, after, settings.health, now)
     gap = gap_notice(after) if missed else None
     budget = quota.notice(before, after, settings.polling, now)
@@ -52,7 +52,7 @@ def health_news(
         return ()
     from aggregator.core.delivery.notices import health_channels, notice_deliveries
 
-    day = f"{now:%Y-%m-%d}"
+    detail, day = list[Delivery](), f"{now:%Y-%m-%d}"
     news = ((changed, (after.health.value, now.isoformat())), (gap, ("gap", day)), (budget, ("budget", day)))
     for said, occasion in news:
         if said is not None:

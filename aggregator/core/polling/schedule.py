@@ -234,9 +234,10 @@ def next_poll_at(
     """
     requests = () if ignore_hints else (cache.max_age_s, cache.expires_s, hints.ttl_s, hints.update_period_s)
     factor = jittered(feed, now)
-    wished_s = min(max((request or 0.0 for request in requests), default=0.0) * factor, MAX_HINT_S)
+    wished_s = min(max(filter(None, requests), default=0.0) * factor, MAX_HINT_S)
     at = now + timedelta(seconds=max(interval_s * factor, min_interval_s * factor, wished_s))
-    at = max([at, *(min(limit, now + MAX_WAIT) for limit in not_before)])
+    if not_before:
+        at = max(at, *(min(limit, now + MAX_WAIT) for limit in not_before))
     return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, phase(feed))
 
 
@@ -291,6 +292,8 @@ def _push_missed(state: FeedState, new_entries: int, *, pushed: bool, came_by_it
 
 def _newest(state: FeedState, published: Sequence[datetime], now: datetime) -> datetime | None:
     """Return the youngest date seen; one from the future counts as now."""
+    if not published:
+        return state.newest_at
     dates = [min(at, now) for at in published]
     return max([*dates, state.newest_at] if state.newest_at else dates, default=None)
 
@@ -307,8 +310,9 @@ def _partial(response: Fetched | NotModified) -> bool:
 
 
 def _link(response: Fetched | NotModified, relation: str) -> str | None:
-    links = response.links if isinstance(response, Fetched) else ()
-    return next((url for rel, url in links if rel == relation), None)
+    if not isinstance(response, Fetched) or not response.links:
+        return None
+    return next((url for rel, url in response.links if rel == relation), None)
 
 
 def _counted_level(levels: tuple[int, int, int, int, int], level: ParseLevel) -> tuple[int, int, int, int, int]:
