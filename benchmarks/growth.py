@@ -43,7 +43,7 @@ from tests.support.inline_parser import inline_parser
 
 FEEDS, POLLED, NEW = 1_000, 200, 100
 LISTED = 20  # entries of a document
-ROUNDS = 2
+ROUNDS = 6
 PRUNED = 500
 IDS = re.compile(r"[0-9a-f]{16,}|story\d+|(?<=entries/)\d+")  # which differ from size to size
 SEARCHES = (

@@ -40,7 +40,7 @@ STEP = 500
 ENTRIES_STEP = 200  # each goes with its hits, alerts and text
 # Rows looked through in one step.
 KEYS_STEP = 10_000
-TEXTS_STEP = 5_000
+TEXTS_STEP = 1_000
 # Steps of a pruning; further ones follow as long as a tenth of what is looked through was to go.
 STEPS = 5
 WORTHWHILE = 10
@@ -167,7 +167,7 @@ class Pruning:
 
 
 def _find_unmatched(connection: Connection, after: Place, end: datetime) -> tuple[list[int], Place | None]:
-    """Return which of the next few thousand old texts nothing matched, and the place of the last; None: no more."""
+    """Return which of the next thousand old texts nothing matched, and the place of the last; None: no more."""
     place = tuple_(entries.c.seen_at, entries.c.id)
     query = (
         select(entries.c.id, entries.c.seen_at, UNMATCHED)
