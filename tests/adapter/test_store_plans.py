@@ -177,3 +177,21 @@ async def test_hits_of_a_rule_are_grouped_by_their_stories(tmp_path: Path, seen:
         }
         assert "hits_story" in used
         assert not used & {"hits_rule", "hits_rule_dated", "hits_rule_state", "hits_feed_dated", "hits_dated"}
+
+
+async def test_figures_of_rules_take_the_same_statements_for_any_number(tmp_path: Path, seen: Seen) -> None:
+    """Totals, days and the last hit of all rules are three questions; each last hit is one look into an index."""
+    async with open_store(f"sqlite:///{tmp_path / 'aggregator.db'}", index_text=lambda e: e.title) as store:
+        await store.maintenance.upgrade()
+        at = {f"r{n}": NOW - n * DAY for n in range(8)}
+        dated = [entry(rule, seen_at=seen_at) for rule, seen_at in at.items()]
+        await stored(store, *dated, hits=tuple(hit(f"h{rule}", rule, rule=rule) for rule in at))
+        engine = watch(store, seen)
+        stats = await store.catalog.rules(NOW)
+        assert {one.rule: one.last_hit_at for one in stats} == at
+        assert len(seen) == 3
+        assert scanned(engine, seen) == set()
+        with engine.connect() as connection:
+            statement, parameters = seen[2]
+            details = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert any("SEARCH hits USING COVERING INDEX hits_rule_dated" in detail for detail in details), details

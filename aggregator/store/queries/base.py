@@ -1,7 +1,8 @@
 """Common parts of the catalog's queries."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -63,17 +64,18 @@ def within(at: ColumnElement[datetime], since: datetime | None, until: datetime 
 
 def day_of(column: ColumnElement[datetime], now: datetime) -> ColumnElement[int]:
     """Return the day of an instant, counted from 1970, as the clocks of `now`'s zone have it in the last 30 days."""
-    at, (*changes, (_, offset)) = type_coerce(column, BigInteger), _clocks(now)
+    at, (*changes, (_, offset)) = type_coerce(column, BigInteger), _clocks(first_day(now), now.tzinfo)
     local: ColumnElement[int] = at + _number(offset)
     for end, earlier_offset in reversed(changes):
         local = case((at < _number(end), at + _number(earlier_offset)), else_=local)
     return local // DAY_MICROS
 
 
-def _clocks(now: datetime) -> list[tuple[int, int]]:
-    """Return (end, offset from UTC) of each span of the last 30 days in which clocks run evenly, in microseconds."""
-    begin, hour = first_day(now), timedelta(hours=1)
-    hours = [(begin + n * hour).astimezone(now.tzinfo) for n in range((DAYS + 1) * 24)]
+@lru_cache(maxsize=16)
+def _clocks(begin: datetime, zone: tzinfo | None) -> list[tuple[int, int]]:
+    """Return (end, offset from UTC) of each span of 30 days in which clocks run evenly, in microseconds."""
+    hour = timedelta(hours=1)
+    hours = [(begin + n * hour).astimezone(zone) for n in range((DAYS + 1) * 24)]
     offsets = [(micros(at), (at.utcoffset() or timedelta()) // MICROSECOND) for at in hours]
     changes = [(end, offset) for (_, offset), (end, other) in pairwise(offsets) if offset != other]
     return [*changes, offsets[-1]]
@@ -92,6 +94,12 @@ def first_day(now: datetime) -> datetime:
 
 def days(counted: Sequence[tuple[int, int]], now: datetime) -> Days:
     """Return (day, count) of the last 30 days, oldest first; days that were not counted have 0."""
-    counts, last = dict(counted), now.date()
+    counts = dict(counted)
+    return tuple((day, counts.get(number, 0)) for number, day in _numbered(now.date()))
+
+
+@lru_cache(maxsize=16)
+def _numbered(last: date) -> tuple[tuple[int, str], ...]:
+    """Return the last 30 days, each with its number since 1970; they are the same for each of a hundred rows."""
     shown = [last - n * DAY for n in range(DAYS - 1, -1, -1)]
-    return tuple((day.isoformat(), counts.get((day - EPOCH.date()).days, 0)) for day in shown)
+    return tuple(((day - EPOCH.date()).days, day.isoformat()) for day in shown)

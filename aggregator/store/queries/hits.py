@@ -15,7 +15,6 @@ from sqlalchemy import (
     Tuple,
     UnaryExpression,
     and_,
-    bindparam,
     case,
     cast,
     exists,
@@ -58,9 +57,6 @@ TREATED = select(
     func.count(case((hits.c.state == HitState.FOLDED.value, 1))).label("folded"),
     func.count(case((hits.c.reason.like(f"{UPDATE_TO}%"), 1))).label("updates"),
 ).group_by(hits.c.story)
-
-
-LAST_HIT = select(func.max(hits.c.dated_at, type_=Instant)).where(hits.c.rule == bindparam("of_rule"))
 
 
 class HitQueries(QueryBase):
@@ -183,6 +179,10 @@ class HitQueries(QueryBase):
         await self._routing.execute(write)  # polls of this process do not wait with it
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
+        asked = self._dialect.listed("names")
+        newest = select(func.max(hits.c.dated_at, type_=Instant)).where(hits.c.rule == asked.c.value)
+        latest = select(asked.c.value, newest.scalar_subquery())  # one index look-up for each
+
         def read(connection: Connection) -> tuple[RuleStats, ...]:
             totals = count_hits(connection, ids)
             wanted = hits.c.rule.in_([one.rule for one in totals])
@@ -194,13 +194,10 @@ class HitQueries(QueryBase):
             )
             for rule, day, count in connection.execute(daily):
                 by_day.setdefault(rule, []).append((day, count))
+            names = {"names": self._dialect.list_param([one.rule for one in totals])}
+            last = {rule: at for rule, at in connection.execute(latest, names)}  # noqa: C416 - rows, to the type checker
             return tuple(
-                replace(
-                    one,
-                    last_hit_at=connection.execute(LAST_HIT, {"of_rule": one.rule}).scalar(),
-                    days=days(by_day.get(one.rule, []), now),
-                )
-                for one in totals
+                replace(one, last_hit_at=last[one.rule], days=days(by_day.get(one.rule, []), now)) for one in totals
             )
 
         return await self._reader.read(read)
