@@ -58,7 +58,8 @@ def _run() -> int:
         return wrong.exit_code
     except click.Abort as abort:
         interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
-        return _say("interrupted" if interrupted else "aborted: no answer, nothing changed", 130 if interrupted else 1)
+        unanswered = "aborted: no answer, nothing changed; with --yes nothing is asked"
+        return _say("interrupted" if interrupted else unanswered, 130 if interrupted else 1)
     except MemoryError:
         return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some memory or raise the limit")
     except OSError as error:

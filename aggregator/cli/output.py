@@ -22,7 +22,23 @@ if TYPE_CHECKING:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-ROWS = click.IntRange(0, 2**31 - 1)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number between two others; what is none is called so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number", param, ctx)
+        for limit, is_beyond, word in ((self.min, int.__lt__, "less"), (self.max, int.__gt__, "more")):
+            if limit is not None and is_beyond(number, int(limit)):
+                self.fail(f"{number} is {word} than {int(limit)}", param, ctx)
+        return number
+
+
+ROWS = WholeNumber(0, 2**31 - 1)
 limit_option = click.option(
     "--limit", "-n", type=ROWS, default=50, show_default=True, help="Maximum number of rows; 0: all."
 )

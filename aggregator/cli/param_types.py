@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from aggregator.app.clock import SystemClock
+from aggregator.cli.output import WholeNumber
 from aggregator.core.values import ahead, period, seconds
 
 
@@ -49,7 +50,7 @@ class Ahead(click.ParamType[str]):
         return str(value)
 
 
-NUMBER = click.IntRange(1, 2**63 - 1)  # of a row, as databases count them
+NUMBER = WholeNumber(1, 2**63 - 1)  # of a row, as databases count them
 DURATION = Duration()
 AHEAD = Ahead()
 SINCE = Since()

@@ -14,7 +14,7 @@ import click
 from aggregator import __version__
 from aggregator.cli.errors import emit_error, print_errors
 from aggregator.cli.output import secho, wrapped
-from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
+from aggregator.core.errors import AggregatorError, ConfigErrors, NotFound, did_you_mean
 
 COMMANDS = {
     "init": ("init", "Write a commented starter configuration."),
@@ -94,10 +94,18 @@ class Program(click.Group):
         except AggregatorError as error:
             if as_json:
                 emit_error(str(error))
-            secho(wrapped(f"error: {error}", "  ", stderr=True), fg="red", err=True)
+            remedy = _where_to_look(error) if isinstance(error, NotFound) else ""
+            secho(wrapped(f"error: {error}{remedy}", "  ", stderr=True), fg="red", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `aggregator hits list | head -1`: who reads has had enough
             raise SystemExit(0) from None
+
+
+def _where_to_look(error: NotFound) -> str:
+    """Name the command that lists what there is, unless the message has a remedy already."""
+    lists = {"delivery": "deliveries", "story": "stories", "silence": "silence"}
+    group = lists.get(error.kind, f"{error.kind}s")
+    return f"; see `aggregator {group} list`" if group in COMMANDS and str(error).endswith(f"{error.name!r}") else ""
 
 
 class CommandWithExamples(click.Command):

@@ -398,6 +398,14 @@ def test_every_command_takes_config_and_what_lists_takes_a_limit() -> None:
     assert not [name for name in listing if "--limit" not in found[name]]
 
 
+def test_a_name_that_does_not_exist_has_a_next_step(world: Installation) -> None:
+    """The nearest name, else the command that lists them; a number that is none is called so."""
+    assert world.refused("stories", "show", "nosuch").endswith("; see `aggregator stories list`\n")
+    assert world.refused("deliveries", "show", "nosuch").endswith("; see `aggregator deliveries list`\n")
+    assert "'x' is not a whole number" in world.refused("hits", "list", "--limit", "x", code=2)
+    assert "-1 is less than 0" in world.refused("hits", "list", "--limit", "-1", code=2)
+
+
 def test_an_error_is_a_document_where_json_was_asked_for(world: Installation, tmp_path: Path) -> None:
     """The same as the API's; the sentence for people stays on stderr."""
     assert world.json("feeds", "show", "nosuch", code=1) == {"detail": "no feed named 'nosuch'"}

@@ -216,7 +216,7 @@ class _Parser:
     def _bare_atom(self) -> Node:
         lexeme = self._take()
         if lexeme is None:
-            raise failure("unexpected end of query", self.end, "write a word, a phrase or (")
+            raise failure("unexpected end of query", self.end, "write a word, a phrase or '('")
         match lexeme.kind:
             case "(":
                 return self._group(lexeme)
@@ -236,7 +236,7 @@ class _Parser:
                 return Term(lexeme.text, inflect=True)
             case "regex":
                 return Regex(lexeme.text)
-        expected = "a word, a phrase or ("
+        expected = "a word, a phrase or '('"
         before = self.lexemes[self.at - 2].kind if self.at > 1 else ""
         if {before, lexeme.kind} == {"NOT", "NEAR"}:
             raise failure("NOT cannot be an operand of NEAR", lexeme.offset, "write a NOT (a NEAR/5 b)")
