@@ -117,6 +117,7 @@ def serve(
     from aggregator.app.application import Follow
     from aggregator.app.service import Service
     from aggregator.core.redaction import Redactor
+    from aggregator.core.rules import forget_spellings
     from aggregator.telemetry.logs import configure
 
     loaded, here = _startable(path, roles, files=files)
@@ -130,6 +131,7 @@ def serve(
         console = watch.stdout if watch else None
         async with open_application(loaded, redact=redact, follow=follow, console=console, engine=True) as app:
             app.current.index.prepare()
+            forget_spellings()
             service = Service(app, await app.runtime(), here, roles, metrics=metrics, watch=watch, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 

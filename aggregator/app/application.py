@@ -166,6 +166,8 @@ class Application:
 
     def activated(self, loaded: "Loaded", version: ConfigVersion, reader: "FeedReader") -> ActiveConfig:
         """Prepare a configuration of the cluster for the pipeline."""
+        from aggregator.core.rules import forget_spellings
+
         current = activate(
             loaded.config,
             loaded.rules,
@@ -177,16 +179,19 @@ class Application:
         )
         current.recipients.resolve()
         current.index.prepare()
+        forget_spellings()
         return current
 
     def _prepare(self, path: Path) -> "tuple[Loaded, ActiveConfig]":
         from aggregator.app.usable import require_usable
         from aggregator.config import load
+        from aggregator.core.rules import forget_spellings
 
         loaded = load(path, os.environ, before=self.loaded)
         require_usable(loaded, before=self.loaded)
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients, before=self.current)
         current.recipients.resolve()
+        forget_spellings()
         return loaded, current
 
 

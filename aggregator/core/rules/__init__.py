@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aggregator.core.rules.explain import ExplainedClause, Explanation
     from aggregator.core.rules.feedback import Proposal, propose
     from aggregator.core.rules.index import RuleIndex, RuleMatch
-    from aggregator.core.rules.items import usable_terms
+    from aggregator.core.rules.items import forget_spellings, usable_terms
     from aggregator.core.rules.lint import LintFinding, not_near
     from aggregator.core.rules.match_term import lint_term
     from aggregator.core.rules.prefilter import spellings
@@ -36,6 +36,7 @@ __all__ = [
     "compile_rule",
     "document",
     "fires",
+    "forget_spellings",
     "index_text",
     "lint_term",
     "match_text",
@@ -65,6 +66,7 @@ _LATER = {
     "compile_rule": "compile",
     "document": "entry_document",
     "fires": "triggers",
+    "forget_spellings": "items",
     "index_text": "entry_document",
     "lint_term": "match_term",
     "match_text": "rule_tests",

@@ -14,7 +14,6 @@ from aggregator.core.model import Span
 from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.items import forget_spellings
 from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext
 from aggregator.core.rules.postings import Postings, sort_keys
 
@@ -56,7 +55,6 @@ class RuleIndex:
             for rule in enabled:
                 self._add(rule)
             self._settle(enabled)
-            forget_spellings()
 
     @property
     def postings(self) -> Postings | None:

@@ -1,13 +1,13 @@
 """One document during matching: everything is read and computed at most once."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import chain
 
 from aggregator.core.rules.atoms import Atom
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.text.affixes import stems
+from aggregator.core.text.computed import computed
 from aggregator.core.text.language import LanguageGuess, guess_language, language, stem
 from aggregator.core.text.tokens import TokenizedText
 
@@ -18,10 +18,14 @@ TokenRanges = list[tuple[int, int]]
 
 def vocabulary(readings: Sequence[TokenizedText]) -> set[str]:
     """Return every word of texts: their tokens, also without their affixes, and the compounds of half spaces."""
-    found = set[str]().union(*(reading.words for reading in readings))
+    found = set[str]()
+    for reading in readings:
+        found.update(reading.words)
     if not all(reading.text.isascii() for reading in readings):
         found.update([stem for word in found if word >= "\u0590" for stem, _, _ in stems(word)])
-        found.update(*(reading.joined for reading in readings if reading.spaced is not reading.text))
+        for reading in readings:
+            if reading.spaced is not reading.text:
+                found.update(reading.joined)
     return found
 
 
@@ -37,12 +41,12 @@ class MatchContext:
         self._beginnings: dict[int, set[str]] = {}
         self._stems: dict[tuple[str, str], list[str]] = {}
 
-    @cached_property
+    @computed
     def words(self) -> list[str]:
         """Return the folded tokens of all fields, one field after the other."""
         return [*chain.from_iterable(self.reading(field).words for field in self.fields)]
 
-    @cached_property
+    @computed
     def vocabulary(self) -> set[str]:
         """Return every word of all fields, also without its affixes."""
         return vocabulary([self.reading(field) for field in self.fields])
@@ -92,7 +96,7 @@ class MatchContext:
             found = self._stems[field, lang] = stem(written, lang)
         return found
 
-    @cached_property
+    @computed
     def lang(self) -> str:
         """Return the document's language: as declared, else as detected with certainty; "" if unknown."""
         return self.said_lang or (self._guess.likeliest[0] if self._guess.certain else "")
@@ -107,7 +111,7 @@ class MatchContext:
         """Return the languages whose inflections are tried: the document's, or those that it may be in."""
         return (self.lang,) if self.lang else self._guess.likeliest
 
-    @cached_property
+    @computed
     def written_in(self) -> frozenset[str]:
         """Return the languages that the text may be in: as declared, and as detected.
 
@@ -120,6 +124,6 @@ class MatchContext:
         """Tell whether the document can be in a language, as far as is known or can be detected."""
         return self.lang == lang if self.lang else self._guess.may_be(lang)
 
-    @cached_property
+    @computed
     def _guess(self) -> LanguageGuess:
         return guess_language(f"{self.document.title} {self.document.summary} {self.document.content[:400]}")

@@ -10,12 +10,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate, chain
 from operator import add, sub
 from unicodedata import category
 
 from aggregator.core.text.affixes import stems
+from aggregator.core.text.computed import computed
 from aggregator.core.text.fold import FOLDED, IGNORABLE, FoldTable, offsets
 
 _MAX_CHUNKS, _MAX_CHUNK = 30_000, 24  # what is remembered of texts in other scripts: about 5 MB
@@ -222,7 +222,7 @@ class TokenizedText:
         self._asked = 0
         self.words = _words(self._parts)
 
-    @cached_property
+    @computed
     def _places(self) -> tuple[list[int], list[int]]:
         # What stands between the tokens tells where they are, at a third of the cost of match objects.
         gaps = map(len, _token(self._parts).split(self._parts))
@@ -234,7 +234,7 @@ class TokenizedText:
             return starts, ends
         return [sources[start] for start in starts], [self._end(sources[end - 1] + 1) for end in ends]
 
-    @cached_property
+    @computed
     def _sources(self) -> Sequence[int]:
         """Return, for each character of `_parts`, the index in `text` that it came from."""
         return range(len(self.text)) if self._is_aligned else offsets(self.spaced, WORDS)
@@ -251,11 +251,11 @@ class TokenizedText:
             end += 1
         return end
 
-    @cached_property
+    @computed
     def starts(self) -> list[int]:
         return self._places[0]
 
-    @cached_property
+    @computed
     def ends(self) -> list[int]:
         return self._places[1]
 
@@ -282,7 +282,7 @@ class TokenizedText:
         starting = (word for word in self._index if word.startswith(prefix) and word not in self.joined)
         return sorted({at for word in starting for at in self._index[word]})
 
-    @cached_property
+    @computed
     def _index(self) -> dict[str, list[int]]:
         """Map each folded token, whole or without its affixes, to its indices."""
         found: dict[str, list[int]] = {}
@@ -295,7 +295,7 @@ class TokenizedText:
             found[word] = sorted({*found.get(word, ()), *(first for first, _ in runs)})
         return found
 
-    @cached_property
+    @computed
     def elided(self) -> dict[tuple[str, str], list[int]]:
         """Map designators that stand for the second in `S-300/400` to the index of the number before theirs."""
         found: dict[tuple[str, str], list[int]] = {}
@@ -307,7 +307,7 @@ class TokenizedText:
                 found.setdefault((letters, self.words[index]), []).append(index - 1)
         return found
 
-    @cached_property
+    @computed
     def joined(self) -> dict[str, list[tuple[int, int]]]:
         """Map compounds with half spaces in them, each as one word, to their first and last token."""
         found: dict[str, list[tuple[int, int]]] = {}
