@@ -23,6 +23,7 @@ SPREAD = 0.05  # by which the mean of the reports of one alert may lie below tha
 STRICT = 0.08  # more of each with `strictness: strict`
 RARE_WORDS = 3  # that a retelling shares
 SURE_RETELLING, SURE_FOLLOW_UP = 0.72, 0.65  # least likeness with what the facts add
+NAMES_OF_FOLLOW_UP = 0.55  # least agreement of the names of what is no retelling
 LIKE_THE_ALERT = 0.25  # least likeness of a retelling to what people read, so that small steps lead nowhere
 ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
 SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
@@ -167,6 +168,8 @@ def _verdict(
         doubt = "unlike the report that was alerted"
     else:
         doubt = _doubt(new, story, near, mean, policy)
+    if doubt and agreement.names < NAMES_OF_FOLLOW_UP:
+        return _Verdict(story, near, None, agreement.doubt)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
 
 
