@@ -313,7 +313,7 @@ class Service:
         if self._watch:
             self._watch.polled(polled)
         if polled.first:
-            self._look.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
+            self._look.add(polled)
             if self._look_timer:
                 self._look_timer.cancel()
             wait_s = 0.0 if self._look.feeds == self._look_expected else FIRST_LOOK_S

@@ -125,7 +125,7 @@ class PassSummary:
             self.updated += polled.updated
         self.hits += polled.hits
         if polled.first:
-            self.first.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
+            self.first.add(polled)
         elif polled.outcomes:
             self.outcomes.update(polled.outcomes)
         if polled.error:

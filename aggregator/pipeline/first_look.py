@@ -1,25 +1,30 @@
 """The first poll of feeds in one sentence: what was there, and why nobody was alerted."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # which is not loaded for it
+    from aggregator.pipeline.polled import PolledFeed
 
 
 @dataclass(slots=True, kw_only=True)
 class FirstLook:
-    """Counts of first polls: feeds, those that failed, entries, and hits by their outcome in words."""
+    """Counts of first polls: feeds, those that failed, entries, those with hits, and hits by their outcome in words."""
 
     feeds: int = 0
     failed: int = 0
     entries: int = 0
+    matched: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, entries: int, outcomes: Mapping[str, int], *, failed: bool) -> None:
+    def add(self, polled: "PolledFeed") -> None:
         """Count the first poll of one feed."""
         self.feeds += 1
-        self.failed += failed
-        self.entries += entries
-        self.outcomes.update(outcomes)
+        self.failed += polled.error is not None
+        self.entries += len(polled.entries)
+        self.matched += polled.matched
+        self.outcomes.update(polled.outcomes)
 
     @property
     def held(self) -> int:
@@ -43,7 +48,7 @@ class FirstLook:
         return f"{said} · {self.failed:,} could not be read: {reason}" if self.failed else said
 
     def _matched(self, page: str | None, rules: int) -> str:
-        matched = self.outcomes.total()
+        matched, hits = self.matched, self.outcomes.total()
         if not rules:
             where = f" or at {page}start" if page else ""
             return f"and no rule to match them. Write one in rules.yaml{where}, or try `aggregator search`."
@@ -52,8 +57,9 @@ class FirstLook:
         see = page or "`aggregator hits list`"
         if not self.held:
             return f"{matched:,} matched your rules. See them: {see}"
-        one = self.held == 1
+        one = (matched if self.held == hits else self.held) == 1
         why = f"{'was' if one else 'were'} not alerted because {'it was' if one else 'they were'} already there"
-        which = "and" if self.held == matched else f"and {self.held:,} of them"
+        whose = "them" if hits == matched else f"their {hits:,} hits"  # one entry may be a hit of several rules
+        which = "and" if self.held == hits else f"and {self.held:,} of {whose}"
         digest = "have them as one digest: `aggregator hits send --baseline`"
         return f"{matched:,} matched your rules {which} {why}. See them: {see} · {digest}"

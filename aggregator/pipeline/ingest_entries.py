@@ -111,6 +111,7 @@ class EntryIngestor:
             parse_level=parsed.parse_level,
             entries=stored,
             hits=len(hits),
+            matched=len({hit.entry_key for hit in hits}),
             outcomes=outcomes,
             gap=("closed" if archive.closed else "open") if found.gap else None,
             match_s=match_s,

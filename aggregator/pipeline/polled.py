@@ -17,13 +17,14 @@ class PolledFeed(Struct, frozen=True, kw_only=True):
     """The result of one poll. `match_s` and `elapsed_s` are seconds; `error` is why it failed.
 
     `gap`: entries came and went between two polls; "closed" if the feed's archive had them. `first`: nothing of the
-    feed was known before. `outcomes`: what became of its hits, in words, and how many.
+    feed was known before. `outcomes`: what became of its hits, in words, and how many; `matched`: entries with hits.
     """
 
     feed: str
     parse_level: ParseLevel | None = None
     entries: tuple[Entry, ...] = ()
     hits: int = 0
+    matched: int = 0
     first: bool = False
     outcomes: Mapping[str, int] = field(default_factory=dict)
     gap: Literal["open", "closed"] | None = None

@@ -37,6 +37,22 @@ def test_times_are_those_of_the_channel() -> None:
         assert build_content(replace(alerts()["instant"], time_zone=zone)).pieces[0].when == when
 
 
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("12 alerts", "12 alerts: Sanctions"),
+        ("Sanctions: matches in stored entries", "Sanctions: matches in stored entries"),
+        ("Sanctions: 5 hits in 6 h", "Sanctions: 5 hits in 6 h"),
+        ("Sanctions", "Sanctions: Sanctions"),
+    ],
+)
+def test_a_rule_is_named_once_in_a_subject(title: str, subject: str) -> None:
+    """Where the title begins with it, it is not added."""
+    hit = replace(detail(0), rule_title="Sanctions")
+    content = build_content(Alert(id="x" * 20, kind=AlertKind.DIGEST, title=title, hits=(hit,), created_at=NOW))
+    assert content.subject == subject
+
+
 def test_a_huge_digest_says_what_it_left_out() -> None:
     """Of 500 stories 300 are shown and the rest is counted."""
     hits = (replace(detail(0).hit, id=f"h{i}", story=f"s{i}", entry_key=str(i)) for i in range(500))

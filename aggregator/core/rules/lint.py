@@ -256,7 +256,7 @@ def _swallowed(rules: Sequence[Rule]) -> Iterator[LintFinding]:
 def _unused(rules: Sequence[Rule], channels: Collection[str], defaults: Collection[str]) -> Iterator[LintFinding]:
     used = {name for rule in rules for name in (rule.config.notify if rule.config.notify is not None else defaults)}
     for name in channels:
-        if name not in used:
+        if name not in used and name != "console":  # which is built in
             yield LintFinding(rule="", kind="channel", message=f"no rule uses the channel {name}")
 
 

@@ -112,8 +112,10 @@ def _subject(alert: Alert) -> str:
     if alert.notice and not alert.hits:
         return cut(clean(alert.notice.title or alert.title), TITLE)
     if alert.kind is AlertKind.DIGEST:
-        rules = list(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in alert.hits))
-        return cut(f"{clean(alert.title)}: {', '.join(rules)}" if rules else clean(alert.title), TITLE)
+        said = clean(alert.title)  # which may begin with the rule already
+        named = dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in alert.hits)
+        rules = [rule for rule in named if not said.startswith(f"{rule}: ")]
+        return cut(f"{said}: {', '.join(rules)}" if rules else said, TITLE)
     return cut(clean(alert.title), TITLE)
 
 

@@ -20,6 +20,11 @@ OLD = "not alerted: already there at first poll"
 ENTRY = Entry(feed="a", key="k", seen_at=NOW, reason=Reason.NEW)
 
 
+def polled(entries: int, outcomes: Mapping[str, int] | None = None, *, matched: int = 0) -> PolledFeed:
+    """A first poll that found so many entries."""
+    return PolledFeed(feed="a", entries=(ENTRY,) * entries, outcomes=outcomes or {}, matched=matched)
+
+
 @pytest.mark.parametrize(
     ("outcomes", "rules", "says"),
     [
@@ -43,20 +48,39 @@ def test_a_first_look_says_what_was_found_and_why_nobody_heard(
 ) -> None:
     """Feeds, entries, hits; what was old, and how to have it."""
     look = FirstLook()
-    look.add(2000, {}, failed=False)
-    look.add(450, outcomes, failed=False)
+    look.add(polled(2000))
+    look.add(polled(450, outcomes, matched=sum(outcomes.values())))
     assert says in look.sentence("http://h/", rules=rules)
-    look.add(0, {}, failed=True)
+    look.add(PolledFeed(feed="a", error=AggregatorError("no")))
     assert look.sentence("http://h/", rules=rules).endswith("1 could not be read: `aggregator status` says why")
+
+
+@pytest.mark.parametrize(
+    ("entries", "matched", "outcomes", "says"),
+    [
+        (40, 25, {OLD: 83}, "40 entries, 25 matched your rules and were not alerted because they were already there."),
+        (1, 1, {OLD: 3}, "1 entry, 1 matched your rules and was not alerted because it was already there."),
+        (9, 4, {OLD: 5, "alerted": 3}, "4 matched your rules and 5 of their 8 hits were not alerted because they were"),
+        (9, 4, {OLD: 1, "alerted": 7}, "4 matched your rules and 1 of their 8 hits was not alerted because it was"),
+        (9, 4, {"alerted": 8}, "4 matched your rules. See them"),
+    ],
+)
+def test_an_entry_that_several_rules_match_is_one(
+    entries: int, matched: int, outcomes: Mapping[str, int], says: str
+) -> None:
+    """Not more entries match than there are."""
+    look = FirstLook()
+    look.add(polled(entries, outcomes, matched=matched))
+    assert says in look.sentence(None, rules=3)
 
 
 def test_a_look_at_nothing_says_what_to_do() -> None:
     """Without feeds where to add one; without one that could be read nothing of entries and rules."""
     look = FirstLook()
     assert look.sentence("http://h/", rules=1).startswith("No feeds yet. Add one at http://h/start, or with `aggreg")
-    look.add(0, {}, failed=True)
+    look.add(PolledFeed(feed="a", error=AggregatorError("no")))
     assert look.sentence(None, rules=1) == "First look at 1 feed: it could not be read; `aggregator status` says why"
-    look.add(0, {}, failed=True)
+    look.add(PolledFeed(feed="a", error=AggregatorError("no")))
     assert look.sentence(None, rules=0) == "First look at 2 feeds: none could be read; `aggregator status` says why"
 
 
@@ -85,7 +109,7 @@ def test_a_command_is_not_broken() -> None:
             "Not every hit is an alert: 2 not alerted: silenced, 1 duplicate of an alerted story.",
         ),
         ({"error": AggregatorError("no")}, {}, ""),
-        ({"first": True, "entries": (ENTRY,), "hits": 1, "outcomes": {OLD: 1}}, {}, "First look at 1 feed: 1 entry"),
+        ({"first": True, "entries": (ENTRY,), "outcomes": {OLD: 1}}, {}, "First look at 1 feed: 1 entry"),
     ],
 )
 def test_a_pass_gives_the_reason_where_it_alerts_nothing(

@@ -76,3 +76,10 @@ def test_dead_twin_and_flooding_rules_are_seen_from_the_first_hundred_entries() 
 def test_a_paused_rule_is_not_dead() -> None:
     """It matches nothing because somebody paused it."""
     assert found_in(100, {}, {"id": "off", "any": ["zebra"], "enabled": False}) == []
+
+
+def test_a_channel_of_no_rule_is_named_unless_it_is_built_in() -> None:
+    """The console is always there; nobody forgot to use it."""
+    rule = compile_rule(RuleConfig(id="r", any=("S-400",), notify=("desk",)), {})
+    found = lint([rule], channels=("console", "desk", "spare"))
+    assert [one.message for one in found] == ["no rule uses the channel spare"]
