@@ -29,6 +29,7 @@ LEAST_PREFIX = 3  # letters of a prefix
 MAX_OCCURRENCES = 10_000  # of one atom in one field
 _DROPPED_AROUND = " \t\n\u00a0'\"-_.,;:!?…()[]{}«»„“”‘’‚‹›·、。，：；！？（）「」『』【】《》—―"
 _WORD = re.compile(r"\S+")
+_DESIGNATOR = re.compile(r"([A-Za-z]+)-([0-9]+)")
 _INITIAL_AFTER = re.compile(r"\.[^\W\d_]\b")
 _INITIAL_BEFORE = re.compile(r"(?:^|\W)[^\W\d_]\.$")
 _NUMBER_POINT = ".,٫٬'’"
@@ -281,7 +282,7 @@ def atom(term: str, exact: bool = False) -> Atom:
     Raises BadTerm.
     """
     body = without_invisible(term.strip())
-    if plain := _plain(term, body, exact):
+    if plain := _plain(term, body, exact) or _designator(term, body, exact):
         return plain
     prefix = body.endswith(("*", "＊"))
     body = without_invisible(body[:-1]) if prefix else body
@@ -331,6 +332,17 @@ def _plain(term: str, body: str, exact: bool) -> Atom | None:
         return None
     cased = tuple(map(fold_cased, written)) if exact else None
     return Atom(term=term, tokens=tokens, separators=(WordSeparator(),) * (len(tokens) - 1), prefix=prefix, cased=cased)
+
+
+def _designator(term: str, body: str, exact: bool) -> Atom | None:
+    """Build the atom of a designator as most are written, `AB-12`; None if it is another term."""
+    found = _DESIGNATOR.fullmatch(body)
+    if found is None:
+        return None
+    letters, digits = found.groups()
+    gaps = (separator_of("-", letters, digits, code=True),)
+    cased = (letters, digits) if exact else None
+    return Atom(term=term, tokens=(letters.lower(), digits), separators=gaps, cased=cased, code=_has_code(gaps))
 
 
 def respelled(written: Atom, term: str) -> Atom:

@@ -380,12 +380,12 @@ def _end(chain: tuple[int, int, Evidence]) -> int:
     return chain[0]
 
 
-def fields_of(clause: Clause) -> Iterator[str]:
-    """Yield the fields that a clause searches, repeated as they come."""
+def fields_of(clause: Clause) -> tuple[str, ...]:
+    """Return the fields that a clause searches, in the order in which it names them."""
     if isinstance(clause, NotClause):
-        yield from fields_of(clause.child)
-    elif isinstance(clause, AndClause | OrClause):
-        for child in clause.children:
-            yield from fields_of(child)
-    else:
-        yield from clause.fields
+        return fields_of(clause.child)
+    if isinstance(clause, AndClause | OrClause):
+        # Nearly all parts of a rule search the same fields.
+        parts = [child.fields if isinstance(child, TermClause) else fields_of(child) for child in clause.children]
+        return tuple(dict.fromkeys([field for part in dict.fromkeys(parts) for field in part]))
+    return clause.fields

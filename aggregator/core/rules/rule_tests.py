@@ -65,7 +65,7 @@ def _holds(rule: Rule, text: str) -> bool:
 
 
 def _sight(rule: Rule, text: str) -> MatchContext:
-    fields = tuple(dict.fromkeys(fields_of(rule.plan)))
+    fields = fields_of(rule.plan)
     return MatchContext(_document(fields, text), fields)
 
 
@@ -75,7 +75,7 @@ def _document(fields: tuple[str, ...], text: str) -> Document:
 
 
 def _why(rule: Rule, text: str) -> str | None:
-    tree = explain(rule, _document(tuple(fields_of(rule.plan)), text)).tree
+    tree = explain(rule, _document(fields_of(rule.plan), text)).tree
     missing = [
         node for node in _walk(tree) if not node.satisfied and not node.children and node.kind in ("term", "regex")
     ]

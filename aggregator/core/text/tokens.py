@@ -127,6 +127,8 @@ def without_wide(text: str) -> str:
 
 def lone_word(text: str) -> str | None:
     """Return the token of a text that is a single word of letters; None if it is more, or less."""
+    if text.isascii():
+        return text.lower() if text.isalpha() else None
     parts, _ = _parts(text)
     return parts if text.isalpha() and _words(parts) == [parts] else None
 

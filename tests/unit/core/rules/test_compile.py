@@ -367,3 +367,11 @@ def test_designators_with_other_numbers_are_spelled_alike(codes: list[str], betw
     if written.term in ("S-400", "zxq17 watchword 170"):
         assert len(shortcut) > 3
     assert not shortcut or [(one.term, one.key) for one in shortcut] == [(one.term, one.key) for one in spelled]
+
+
+@given(st.from_regex(r"[A-Za-z]{1,6}-[0-9]{1,6}", fullmatch=True), st.booleans())
+def test_a_designator_is_read_alike_whatever_its_hyphen(written: str, exact: bool) -> None:
+    """Most are read by a shortcut, which U+2011 does not take."""
+    short, long = atom(written, exact), atom(written.replace("-", "\u2011"), exact)
+    assert short.key == long.key
+    assert short.term == written

@@ -178,7 +178,9 @@ def test_an_index_that_has_heard_much_finds_the_same(seed: int) -> None:
 
 
 def slices_back(term: str, found: list[str]) -> bool:
-    """Whether tokens are those of one of a term's spellings."""
+    """Whether tokens are those of one of a term's spellings, or `300/400` of `S-300/400` where S-400 is one."""
+    if len(found) > 1 and all(map(str.isdecimal, found)):
+        return any(atom.code and found[-1] == atom.tokens[-1] for atom in spellings_of(term))
     return any(
         found[:-1] == list(atom.tokens[:-1])
         and (found[-1].startswith(atom.tokens[-1]) if atom.prefix else found[-1] == atom.tokens[-1])

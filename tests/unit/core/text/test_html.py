@@ -118,3 +118,17 @@ def test_many_kinds_of_hidden_elements_are_read_in_linear_time() -> None:
     text = visible_text("".join(f"<x{n} hidden>" for n in range(60_000)) + "seen")
     assert time.process_time() - started < 10
     assert text == "seen"
+
+
+_PIECES = [
+    "<p>", "</p>", "<br>", "<BR/>", "<b>", "</b>", "<div\nclass='a'>", "</div>", "<li>", "<a href='x'>", "</a>",
+    "<img alt='a'>", "<!--c-->", "<?x?>", "x", "é", "&amp;", "&#10;&#10;", "&lt;p&gt;", "&am", "p;", " ", "  ",
+    "\n", "\n\n", "\t", "\f",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=14))
+def test_simple_markup_reads_as_it_does_beside_other_markup(pieces: list[str]) -> None:
+    """Text that is only broken into lines and paragraphs is read at once, any other tag by tag: `sup` makes it so."""
+    html = "<i>" + "".join(pieces)
+    assert visible_text(html) == visible_text(f"{html}<sup></sup>")
