@@ -1,5 +1,6 @@
 """`aggregator rules`: write, test, understand and change watch rules."""
 
+from collections import deque
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -29,7 +30,7 @@ from aggregator.cli.program import CommandGroup, config_option
 from aggregator.cli.rule_edits import pause, remove, resume
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.humanize import dated
-from aggregator.core.model import Json
+from aggregator.core.model import Entry, Hit, Json
 from aggregator.core.values import period
 
 if TYPE_CHECKING:
@@ -398,13 +399,23 @@ def apply(as_json: bool, alert: bool, since: str, rule_id: str | None) -> None:
         from aggregator.pipeline.apply_rules import find_hits, record_hits
 
         asked = period(since, app.local_now())
+        entries, hits, rows = list[Entry](), list[Hit](), list[Json]()
+        shown: deque[tuple[str, str]] = deque(maxlen=SHOWN)
+        count = known = 0
         with progress("applying", await app.store.catalog.count_entries(asked.since, asked.until)) as step:
-            entries, hits = await find_hits(app.context, app.store.catalog, chosen, asked, step)
-        known = len(await app.store.catalog.recorded([hit.id for hit in hits]))
+            # There may be a hit for each stored entry: only what is needed later is kept.
+            async for of_entries, found in find_hits(app.context, app.store.catalog, chosen, asked, step):
+                titles = {(e.feed, e.key): e.title for e in of_entries}
+                count += len(found)
+                known += len(await app.store.catalog.recorded([hit.id for hit in found]))
+                shown += [(hit.rule, titles[hit.feed, hit.entry_key]) for hit in found[-SHOWN:]]
+                if as_json:
+                    rows += [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in found]
+                if alert:
+                    entries += of_entries
+                    hits += found
         applied = await record_hits(app.context, app.store.feeds, entries, hits) if alert else None
-        titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
-            rows = [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in hits]
             emit(
                 {
                     "hits": rows,
@@ -414,14 +425,14 @@ def apply(as_json: bool, alert: bool, since: str, rule_id: str | None) -> None:
                 }
             )
             return
-        for hit in hits[-SHOWN:]:
-            echo(style(hit.rule, bold=True), f": {titles[hit.feed, hit.entry_key]}")
-        if len(hits) > SHOWN:
-            echo(f"… and {len(hits) - SHOWN:,} older")
+        for rule, title in shown:
+            echo(style(rule, bold=True), f": {title}")
+        if count > len(shown):
+            echo(f"… and {count - len(shown):,} older")
         done = "dry run; use --alert to record them and alert"
         if applied:
             done = f"{applied.recorded} recorded, {applied.queued} queued for alerts"
         before = f", {known:,} of them already recorded" if known else ""
-        echo(f"{plural(len(hits), 'hit')} since {since}{before}: {done}")
+        echo(f"{plural(count, 'hit')} since {since}{before}: {done}")
 
     with_app(work, loaded)

@@ -1,6 +1,6 @@
 """Application of rules to stored entries, with one digest per rule."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,19 +20,19 @@ PART = 500  # entries in one transaction: others that want to write wait no long
 
 async def find_hits(
     context: Context, catalog: Catalog, rules: Sequence[Rule], asked: Period, step: Callable[[int], object]
-) -> tuple[tuple[Entry, ...], tuple[Hit, ...]]:
-    """Return the stored entries of a span of time that these rules match, and the hits."""
+) -> AsyncIterator[tuple[list[Entry], list[Hit]]]:
+    """Yield the stored entries of a span of time that these rules match, and the hits, some hundreds at a time."""
     active, now = replace(context.active, index=RuleIndex(rules)), context.now()
-    entries: list[Entry] = []
-    hits: list[Hit] = []
     async for batch in catalog.scan(since=asked.since, until=asked.until):
+        entries, hits = list[Entry](), list[Hit]()
         for entry in batch:
             feed = active.feeds.get(entry.feed)
             if feed and (found := match(active, feed, [entry], now)):
                 entries.append(structs.replace(entry, reason=Reason.APPLIED))
                 hits += found
         step(len(batch))
-    return tuple(entries), tuple(hits)
+        if hits:
+            yield entries, hits
 
 
 async def send_baseline(

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from aggregator.core.model import Entry, Hit, Reason
+from aggregator.core.model import Entry, Hit, Period, Reason
 from aggregator.core.settings import Feed
-from aggregator.pipeline.apply_rules import Applied, record_hits
+from aggregator.pipeline.apply_rules import Applied, find_hits, record_hits
 from aggregator.pipeline.matching import match
 from tests.unit.pipeline.builders import NOW, PollFixture, poll_fixture
 
@@ -59,3 +59,19 @@ async def test_what_is_said_to_be_queued_is_queued() -> None:
     done = await record_hits(fixture.context, fixture.store.feeds, applied, hits)
     assert done == Applied(recorded=3, queued=2), "that another rule finds these stories is news of its own"
     assert len(fixture.store.tables.deliveries) == 2
+
+
+async def test_hits_are_found_part_by_part() -> None:
+    """Nobody has to hold what all that is stored matches: each part is a batch of the scan, counted before it comes."""
+    one = Entry(feed="news", key="k", title="Talks about S-400", seen_at=NOW)
+    fixture = await stored(*(replace(one, key=f"k{n}") for n in range(1200)), replace(one, key="x", title="Talks"))
+    rules = tuple(fixture.context.active.rules.values())
+    seen, parts = list[int](), list[int]()
+    async for entries, hits in find_hits(fixture.context, fixture.store.catalog, rules, Period(), seen.append):
+        assert {entry.reason for entry in entries} == {Reason.APPLIED}
+        assert [hit.entry_key for hit in hits] == [entry.key for entry in entries]
+        parts.append(len(hits))
+        assert sum(seen) >= sum(parts)
+    assert sum(parts) == 1200
+    assert sum(seen) == 1201
+    assert len(parts) > 1
