@@ -201,7 +201,7 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
     for any word at all of headlines that do not show which words are names.
     """
     numbers = _of(one, "#") - _of(other, "1"), _of(other, "#") - _of(one, "1")
-    named = _of(one, "T") - _anywhere(other), _of(other, "T") - _anywhere(one)
+    named = _of(one, "T") - said(other), _of(other, "T") - said(one)
     for (mine, others), what in ((numbers, "numbers"), (named, "names")):
         if mine and others:
             return f"{what} differ ({_shown(mine)} / {_shown(others)})"
@@ -211,17 +211,19 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
         if mine and others and 2 * len(first & second) >= min(len(first), len(second)):
             return f"names differ ({_shown(mine)} / {_shown(others)})"
     if verbatim:
-        mine, others = _headline_facts(one) - _anywhere(other), _headline_facts(other) - _anywhere(one)
+        mine, others = said_in_both(one) - said(other), said_in_both(other) - said(one)
         if mine and others and 3 * len(_of(one, "H") & _of(other, "H")) >= min(len(mine), len(others)):
             return f"words differ ({_shown(mine)} / {_shown(others)})"
     return ""
 
 
-def _headline_facts(known: Fingerprint) -> set[str]:
+def said_in_both(known: Fingerprint) -> set[str]:
+    """Return the words of a headline that recur in its text, and the names in it."""
     return _of(known, "R") | _of(known, "T")
 
 
-def _anywhere(known: Fingerprint) -> set[str]:
+def said(known: Fingerprint) -> set[str]:
+    """Return the words of a headline and of what its text begins with, and the names in both."""
     return _of(known, "H") | _of(known, "W") | _of(known, "A")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import structs
 from aggregator.core.events.features import written_anchors
 from aggregator.core.events.likeness import Comparison, Likeness, Weights
 from aggregator.core.model import Because, Frequencies, JoinKind, NearMiss, Report, Story
-from aggregator.core.stories import SIMILARITY, contradiction, hides_names, similarity, twin
+from aggregator.core.stories import SIMILARITY, contradiction, hides_names, said, said_in_both, similarity, twin
 from aggregator.core.text.facts import is_sign
 
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
@@ -26,6 +27,10 @@ SURE_RETELLING, SURE_FOLLOW_UP = 0.72, 0.65  # least likeness with what the fact
 NAMES_OF_FOLLOW_UP = 0.55  # least agreement of the names of what is no retelling
 LIKE_THE_ALERT = 0.25  # least likeness of a retelling to what people read, so that small steps lead nowhere
 ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
+HIDDEN_ALIKE, HIDDEN_NAMES = (
+    0.3,
+    2,
+)  # the same of headlines that hide names; words that each has alone, as names would be
 SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
 TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
@@ -200,8 +205,33 @@ def _twins(new: Report, report: Report) -> str:
     if one != other and sorted(one) == sorted(other):
         return "the same words in another order"
     if like >= ALIKE or overlap >= SAME_HEADLINE:
-        return contradiction(new.fingerprint, report.fingerprint, alike=True, verbatim=like >= SIMILARITY)
-    return twin(new.fingerprint, report.fingerprint) if overlap >= ALIKE else ""
+        reason = contradiction(new.fingerprint, report.fingerprint, alike=True, verbatim=like >= SIMILARITY)
+    else:
+        reason = twin(new.fingerprint, report.fingerprint) if overlap >= ALIKE else ""
+    return reason or (_hidden_names(new, report) if overlap >= HIDDEN_ALIKE else "")
+
+
+def _hidden_names(new: Report, report: Report) -> str:
+    """Return what may be names in headlines in a script without capitals, each named by one report alone.
+
+    They recur in the text of their report, as what it is about does; other words for the same thing seldom do so on
+    both sides.
+    """
+    if _has_capitals(new.title) or _has_capitals(report.title):
+        return ""
+    mine = said_in_both(new.fingerprint) - said(report.fingerprint) - {*report.features.stems}
+    others = said_in_both(report.fingerprint) - said(new.fingerprint) - {*new.features.stems}
+    if (
+        min(_length([word[0] for word in words]) for words in (mine, others)) < HIDDEN_NAMES
+    ):  # pairs of signs are halves
+        return ""
+    return f"names differ ({', '.join(sorted(mine)[:2])} / {', '.join(sorted(others)[:2])})"
+
+
+def _has_capitals(title: str) -> bool:
+    """Tell whether most letters of a title have capitals."""
+    letters = [sign for sign in title if sign.isalpha()]
+    return 2 * sum(sign.lower() != sign.upper() for sign in letters) > len(letters)
 
 
 def _slot(new: Report, report: Report) -> str:
@@ -217,7 +247,21 @@ def _slot(new: Report, report: Report) -> str:
     hidden = hides_names(new.fingerprint) or hides_names(report.fingerprint)
     most, same = max(_length(mine), _length(others)), _length(one[:before]) + _length(one[len(one) - after :])
     template = most <= same and (most <= SLOT if hidden else most <= SMALL_SLOT and same >= SAME_WORDS)
-    return f"words differ ({' '.join(mine)} / {' '.join(others)})" if mine and others and template else ""
+    if mine and others and template:
+        return f"words differ ({' '.join(mine)} / {' '.join(others)})"
+    return _slots(one, other) if hidden else ""
+
+
+def _slots(one: Sequence[str], other: Sequence[str]) -> str:
+    """Return the words in which two headlines differ in several places and are the same, in order, in all others."""
+    steps = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
+    differing = [(one[a:b], other[c:d]) for kind, a, b, c, d in steps if kind != "equal"]
+    same = sum(_length(one[a:b]) for kind, a, b, *_ in steps if kind == "equal")
+    pure = all(mine and others and max(_length(mine), _length(others)) <= SLOT for mine, others in differing)
+    if not differing or not pure or sum(max(_length(a), _length(b)) for a, b in differing) > same:
+        return ""
+    sides = (" … ".join(" ".join(words) for words in side) for side in zip(*differing, strict=True))
+    return f"words differ ({' / '.join(sides)})"
 
 
 def _length(words: Sequence[str]) -> float:
