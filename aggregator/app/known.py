@@ -57,16 +57,17 @@ class KnownIndex:
         if (noted := self._noted()) is None:
             self._built = True
             return self._whole().index.match(document)
-        from aggregator.core.rules.match_context import MatchContext
+        from aggregator.core.rules.entry_document import DocumentWords
 
-        context = MatchContext(document, noted.fields)
-        candidates = noted.candidates(context)
+        candidates = noted.candidates(DocumentWords(document, noted.fields))
         if not candidates:
             return ()
         from aggregator.core.rules.index import matches
+        from aggregator.core.rules.match_context import MatchContext
 
         rules = self._whole().rules
-        return matches([rules[rule_id] for rule_id in sorted(candidates, key=self._order().__getitem__)], context)
+        found = [rules[rule_id] for rule_id in sorted(candidates, key=self._order().__getitem__)]
+        return matches(found, MatchContext(document, noted.fields))
 
 
 class KnownConfig:

@@ -4,7 +4,8 @@ The tests hold the two readers to the same answers on everything that could be t
 the rest: a feed in the wild, or a new release of feedparser.
 """
 
-from aggregator.parse.normalize import EntryRecord, RawEntry, RawFeed, to_record
+from aggregator.parse.normalize import RawEntry, RawFeed, to_record
+from aggregator.parse.workers.protocol import EntryRecord
 
 EVERY = 1000  # documents; feedparser takes about ten times as long
 

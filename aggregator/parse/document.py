@@ -21,7 +21,6 @@ from aggregator.parse.fastxml import feed as lean
 from aggregator.parse.fastxml.elements import Unsupported
 from aggregator.parse.feed_hints import hints
 from aggregator.parse.normalize import (
-    EntryRecord,
     Found,
     Quarantined,
     RawEntry,
@@ -33,7 +32,7 @@ from aggregator.parse.normalize import (
 )
 from aggregator.parse.payload import Payload, ReaderFailure, Rejected
 from aggregator.parse.payload import rejected_as_hostile as hostile_document
-from aggregator.parse.workers.protocol import How, Job, ParseReply
+from aggregator.parse.workers.protocol import EntryRecord, How, Job, ParseReply
 
 MAX_ENTRIES = 5000
 MAX_POISON_BYTES = 65536

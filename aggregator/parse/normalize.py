@@ -8,16 +8,15 @@ import re
 from functools import lru_cache
 from html import unescape
 from html.entities import html5
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, urljoin
-
-import msgspec
 
 from aggregator.core.text.charset import joined_references
 from aggregator.core.text.html import visible_text
 from aggregator.core.text.redirectors import destination
 from aggregator.core.text.sanitize import MAX_NAME, MAX_TITLE, UNSAFE, clean_lines, clean_text
 from aggregator.parse.fastxml.text_type import HTML_ELEMENTS
+from aggregator.parse.workers.protocol import EntryRecord
 
 MAX_TEXT = 2**20  # characters of one text, before its markup is removed
 MAX_ADDRESS = 4096
@@ -26,21 +25,6 @@ MAX_LIST = 100  # categories or enclosures of one entry
 EARLIEST = 921456000.0  # 15 March 1999, RSS 0.90: what is dated before the first feed was never dated
 LATEST = 253370764800.0  # the year 9999 means "never", and its last hours are no date at all in zones east of UTC
 
-Instant = Annotated[float, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]  # seconds since 1970, years 1 to 9999
-EntryRecord = tuple[
-    str | None,  # guid
-    str | None,  # link
-    str,  # title
-    str,  # summary
-    str,  # content
-    str,  # author
-    tuple[str, ...],  # categories
-    Instant | None,  # published
-    Instant | None,  # updated
-    tuple[str, ...],  # enclosures
-    str | None,  # lang
-    str | None,  # raw hash
-]
 Text = tuple[str, str]  # value, media type
 Quarantined = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
 

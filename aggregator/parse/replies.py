@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, ParseLevel, SitemapPart
 from aggregator.core.text.sanitize import clean_text
-from aggregator.parse.normalize import EntryRecord
-from aggregator.parse.workers.protocol import ParseReply, Refusal, Reply
+from aggregator.parse.workers.protocol import EntryRecord, ParseReply, Refusal, Reply
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_3000 = 32_503_680_000  # the C library of every platform knows the instants between

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aggregator.core.model import Entry, Hit
 from aggregator.core.rules import document
-from aggregator.core.rules.snippet import snippet
 from aggregator.pipeline.context import ActiveConfig
 
 if TYPE_CHECKING:
+    from aggregator.core.rules import Document, RuleMatch
     from aggregator.core.settings import Feed, RuleConfig
 
 CONCURRENCY = 20  # entries that are worked on without a break: some milliseconds
@@ -23,21 +23,24 @@ def match(active: ActiveConfig, feed: "Feed", entries: Sequence[Entry], now: dat
     hits = []
     for entry in entries:
         text = document(entry, feed.tags)
-        hits += [
-            Hit(
-                id=hit_id(active.rule_configs[found.rule], entry),
-                rule=found.rule,
-                feed=entry.feed,
-                entry_key=entry.key,
-                entry_id=entry.id,
-                entry_version=entry.version,
-                spans=found.spans,
-                snippet=snippet(text, found.spans),
-                created_at=now,
-            )
-            for found in active.index.match(text)
-        ]
+        hits += [_hit(active, entry, text, found, now) for found in active.index.match(text)]
     return tuple(hits)
+
+
+def _hit(active: ActiveConfig, entry: Entry, text: "Document", found: "RuleMatch", now: datetime) -> Hit:
+    from aggregator.core.rules.snippet import snippet  # most polls have no hit
+
+    return Hit(
+        id=hit_id(active.rule_configs[found.rule], entry),
+        rule=found.rule,
+        feed=entry.feed,
+        entry_key=entry.key,
+        entry_id=entry.id,
+        entry_version=entry.version,
+        spans=found.spans,
+        snippet=snippet(text, found.spans),
+        created_at=now,
+    )
 
 
 async def match_all(active: ActiveConfig, feed: "Feed", entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
@@ -55,7 +58,7 @@ async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
 
 def hit_id(rule: "RuleConfig", entry: Entry) -> str:
     """Return one id for each rule and entry; one for each version too, if the rule alerts on updates."""
-    from aggregator.core.delivery import delivery_id  # most polls have no hit
+    from aggregator.core.delivery import delivery_id
 
     version = [str(entry.version)] if rule.on_update and entry.version > 1 else []
     return delivery_id("hit", rule.id, entry.feed, entry.key, *version)

@@ -1,7 +1,6 @@
 """Reads one document as a worker does, in this process."""
 
-from aggregator.parse.normalize import EntryRecord
-from aggregator.parse.workers.protocol import How, Job, ParseReply, Refusal
+from aggregator.parse.workers.protocol import EntryRecord, How, Job, ParseReply, Refusal
 from aggregator.parse.workers.worker import run_job
 
 MAX_BODY_BYTES = 10 * 2**20

@@ -25,7 +25,6 @@ from aggregator.core.polling.identity import (
     spellings,
     undecided,
 )
-from aggregator.core.text.opening import opening
 
 if TYPE_CHECKING:
     from aggregator.core.values import FirstPoll
@@ -205,7 +204,7 @@ def _new_or_changed(
         aliases=aliases,
         guid=entry.guid,
         link=entry.link,
-        title=entry.title or opening(entry.summary or entry.content),
+        title=entry.title or _opening(entry.summary or entry.content),
         summary=entry.summary,
         content=entry.content,
         author=entry.author,
@@ -260,3 +259,9 @@ def _missed(parsed: ParsedFeed, state: FeedState, new_count: int) -> bool:
 def _not_after(when: datetime | None, now: datetime) -> datetime | None:
     """Clamp a date in the future, which is a mistake, to the instant when the entry was seen."""
     return min(when, now) if when else None
+
+
+def _opening(text: str) -> str:
+    from aggregator.core.text.opening import opening  # few entries have no title
+
+    return opening(text)

@@ -1,74 +1,30 @@
-"""One document during matching: everything is read and computed at most once."""
+"""One document during matching: everything is computed at most once."""
 
 from collections.abc import Sequence
-from itertools import chain
 
 from aggregator.core.rules.atoms import Atom
-from aggregator.core.rules.entry_document import Document
+from aggregator.core.rules.entry_document import Document, DocumentWords
 from aggregator.core.rules.regex import Pattern
-from aggregator.core.text.affixes import stems
 from aggregator.core.text.computed import computed
 from aggregator.core.text.language import LanguageGuess, guess_language, language, stem
-from aggregator.core.text.tokens import TokenizedText
 
 BASIC_FIELDS = ("title", "summary", "content")
 
 TokenRanges = list[tuple[int, int]]
 
 
-def vocabulary(readings: Sequence[TokenizedText]) -> set[str]:
-    """Return every word of texts: their tokens, also without their affixes, and the compounds of half spaces."""
-    found = set[str]()
-    for reading in readings:
-        found.update(reading.words)
-    if not all(reading.text.isascii() for reading in readings):
-        found.update([stem for word in found if word >= "\u0590" for stem, _, _ in stems(word)])
-        for reading in readings:
-            if reading.spaced is not reading.text:
-                found.update(reading.joined)
-    return found
-
-
-class MatchContext:
+class MatchContext(DocumentWords):
     """A document's tokenized fields, and the places of atoms and patterns in them."""
 
     def __init__(self, document: Document, fields: Sequence[str] = BASIC_FIELDS) -> None:
-        self.document = document
-        self.fields = tuple(fields)
-        self._readings: dict[str, TokenizedText] = {}
+        super().__init__(document, fields)
         self._places: dict[tuple[int, str], TokenRanges] = {}
         self._matches: dict[tuple[Pattern, str], TokenRanges] = {}
-        self._beginnings: dict[int, set[str]] = {}
         self._stems: dict[tuple[str, str], list[str]] = {}
 
-    @computed
-    def words(self) -> list[str]:
-        """Return the folded tokens of all fields, one field after the other."""
-        return [*chain.from_iterable(self.reading(field).words for field in self.fields)]
-
-    @computed
-    def vocabulary(self) -> set[str]:
-        """Return every word of all fields, also without its affixes."""
-        return vocabulary([self.reading(field) for field in self.fields])
-
-    def reading(self, field: str) -> TokenizedText:
-        """Return the tokens of a field."""
-        found = self._readings.get(field)
-        if found is None:
-            found = self._readings[field] = TokenizedText(self.lang if field == "lang" else self.document.field(field))
-        return found
-
-    @property
-    def elided(self) -> set[tuple[str, str]]:
-        """Return the designators that stand for the second in `S-300/400`."""
-        return {pair for field in self.fields for pair in self.reading(field).elided}
-
-    def prefix_ranges(self, size: int) -> set[str]:
-        """Return the first `size` characters of each word."""
-        found = self._beginnings.get(size)
-        if found is None:
-            found = self._beginnings[size] = {word[:size] for word in self.vocabulary}
-        return found
+    def text(self, field: str) -> str:
+        """Return the text of a field; the language is what the document may be taken to be in."""
+        return self.lang if field == "lang" else super().text(field)
 
     def token_ranges(self, atom: Atom, field: str) -> TokenRanges:
         """Return the token ranges of an atom in a field."""

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from aggregator.core.rules.match_context import MatchContext, vocabulary
-from aggregator.core.rules.regex import Pattern, Prefilter
+from aggregator.core.rules.entry_document import DocumentWords, vocabulary
 from aggregator.core.text.tokens import MAX_TEXT, TokenizedText, spread, without_wide, words
 
 if TYPE_CHECKING:  # clauses are for those who have rules
     from aggregator.core.rules.clauses import Key
+    from aggregator.core.rules.regex import Prefilter
 
 _MAX_CHUNKS, _MAX_CHUNK = 120_000, 24  # words between blanks known by heart: 12 MB, at worst 50
 _MAX_LEARNT = 1000  # of one text, at once
@@ -41,6 +41,8 @@ class Keys(NamedTuple):
 
 def sort_keys(rules: "Mapping[Key, Ids]", always: Iterable[str]) -> Keys:
     """Sort keys by their kind."""
+    from aggregator.core.rules.regex import Pattern
+
     words: dict[str, Ids] = {}
     beginnings: dict[str, Ids] = {}
     adjacent: dict[str, dict[str, Ids]] = {}
@@ -57,7 +59,7 @@ def sort_keys(rules: "Mapping[Key, Ids]", always: Iterable[str]) -> Keys:
             beginnings[key[0]] = ids
         else:
             adjacent.setdefault(key[0], {})[key[1]] = ids
-    return Keys(words, beginnings, adjacent, together, tuple(patterns), tuple(always))
+    return Keys(words, beginnings, adjacent, together, tuple(sorted(patterns)), tuple(always))
 
 
 class Postings:
@@ -72,9 +74,9 @@ class Postings:
         self._listener = _Listener(keys)
         self._patterns = tuple((source, exact) for source, exact, _ in keys.patterns)
         same = before is not None and before._patterns == self._patterns
-        self._prefilter: Prefilter = before._prefilter if before and same else Prefilter(self._patterns)
+        self._prefilter: Prefilter | None = before._prefilter if before and same else _prefilter(self._patterns)
 
-    def candidates(self, context: MatchContext) -> set[str]:
+    def candidates(self, context: DocumentWords) -> set[str]:
         """Return the ids of the rules that a document could match; no other rule does."""
         keys, listener, found = self.keys, self._listener, set(self.keys.always)
         text = "\n".join([context.document.field(name)[:MAX_TEXT] for name in self._texts])
@@ -89,14 +91,14 @@ class Postings:
                 found.update(keys.together[one][other])
             for one, other in self._adjacent(context, text, present, listens=listens):
                 found.update(keys.adjacent[one][other])
-        if self._patterns:
+        if self._prefilter:
             for place in self._prefilter.candidates(text):
                 found.update(keys.patterns[place][2])
         listener.record(was_read=bool(found))
         return found
 
     def _adjacent(
-        self, context: MatchContext, text: str, present: set[Heard], *, listens: bool
+        self, context: DocumentWords, text: str, present: set[Heard], *, listens: bool
     ) -> Iterable[tuple[str, str]]:
         """Return the pairs that stand beside each other; without listening, all words are at hand already."""
         adjacent = self.keys.adjacent
@@ -108,6 +110,14 @@ class Postings:
         if "/" in text:
             near += [(one, other) for one, other in context.elided if other in adjacent.get(one, ())]
         return near
+
+
+def _prefilter(patterns: Sequence[tuple[str, bool]]) -> "Prefilter | None":
+    if not patterns:
+        return None
+    from aggregator.core.rules.regex import Prefilter
+
+    return Prefilter(patterns)
 
 
 def _pairs(keys: Mapping[str, Mapping[str, Ids]], present: set[Heard]) -> list[tuple[str, str]]:
@@ -157,21 +167,24 @@ class _Listener:
                 found |= said
         if new:
             heard = self._keys_in(" ".join(new))
-            self._learn(new[:_MAX_LEARNT], silent=not heard)
+            self._learn(new[:_MAX_LEARNT], heard)
             found |= heard
         return found
 
-    def _learn(self, chunks: list[str], *, silent: bool) -> None:
+    def _learn(self, chunks: list[str], heard: set[Heard]) -> None:
+        """Learn what each chunk says of all that was heard in them."""
         if len(self._silent) + len(self._speaking) > _MAX_CHUNKS:
             self._silent.clear()
             self._speaking.clear()
-        for chunk in chunks:
-            if len(chunk) > _MAX_CHUNK:  # as in scripts without blanks: it will not come again
+        chunks = [chunk for chunk in chunks if len(chunk) <= _MAX_CHUNK]  # what has no blanks will not come again
+        audible = [key if isinstance(key, str) else key[0] for key in heard]
+        for chunk in chunks if heard else ():
+            # Tokens of ASCII are parts of it in lower case, and most chunks have none that was heard.
+            if chunk.isascii() and not any(map(chunk.lower().__contains__, audible)):
                 continue
-            if not silent and (said := self._keys_in(chunk)):
+            if said := self._keys_in(chunk):
                 self._speaking[chunk] = said
-            else:
-                self._silent.add(chunk)
+        self._silent.update(chunk for chunk in chunks if chunk not in self._speaking)
 
     def keys_among(self, present: Iterable[str], beginnings: Callable[[int], Iterable[str]]) -> set[Heard]:
         """Return the words and the beginnings that these words have; `beginnings` gives their first characters."""

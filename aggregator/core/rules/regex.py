@@ -189,9 +189,6 @@ class Prefilter:
     """
 
     def __init__(self, patterns: Sequence[tuple[str, bool]]) -> None:
-        self._any = bool(patterns)
-        if not patterns:
-            return
         import re2
 
         self._filter = re2.Filter()
@@ -204,4 +201,4 @@ class Prefilter:
 
     def candidates(self, text: str) -> Sequence[int]:
         """Return the places of the patterns that may match `text`."""
-        return (self._filter.Match(text.lower(), True) or ()) if self._any else ()
+        return self._filter.Match(text.lower(), True) or ()

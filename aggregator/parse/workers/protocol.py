@@ -9,14 +9,28 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from aggregator.parse.normalize import EntryRecord
-
 HELLO = b"ready\n"
 HEADER = struct.Struct("<I")
 MAX_FRAME = 256 * 2**20
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10**10)]
 Hints = tuple[Seconds | None, Seconds | None, tuple[int, ...], tuple[int, ...]]  # ttl, period, hours, days to skip
+
+Instant = Annotated[float, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]  # seconds since 1970, years 1 to 9999
+EntryRecord = tuple[
+    str | None,  # guid
+    str | None,  # link
+    str,  # title
+    str,  # summary
+    str,  # content
+    str,  # author
+    tuple[str, ...],  # categories
+    Instant | None,  # published
+    Instant | None,  # updated
+    tuple[str, ...],  # enclosures
+    str | None,  # lang
+    str | None,  # raw hash
+]
 
 InvalidMessage = msgspec.DecodeError
 
