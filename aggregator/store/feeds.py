@@ -186,14 +186,14 @@ class SqlFeeds:
         return None if earliest is None else EPOCH if earliest == ALWAYS else instant(earliest)
 
     async def memory(self, feed: str) -> bytes | None:
-        return await self._reader.read(lambda connection: connection.execute(MEMORY, {"feed": feed}).scalar())
+        return await self._reader.read_batched(lambda connection: connection.execute(MEMORY, {"feed": feed}).scalar())
 
     async def known(
         self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
     ) -> tuple[Mapping[str, StoredKey], frozenset[str]]:
         if not keys and not aliases:
             return {}, frozenset()
-        found = await self._reader.read(lambda connection: self._known_among(connection, feed, keys, aliases))
+        found = await self._reader.read_batched(lambda connection: self._known_among(connection, feed, keys, aliases))
         wanted = frozenset(keys)
         stored = {
             key: StoredKey(key=key, content_hash=content_hash, version=version)
