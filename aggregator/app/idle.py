@@ -160,7 +160,8 @@ def _compiled(read: "Inputs") -> str:
     code = sha256(f"{__version__} {sys.hexversion}".encode())
     for part in ("rules", "text"):
         for file in sorted(os.scandir(Path(aggregator.core.__file__).parent / part), key=lambda file: file.name):
-            code.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+            if file.is_file():  # not the folder of what Python compiles as it goes
+                code.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return f"{read.total} {code.hexdigest()}"
 
 
