@@ -229,9 +229,9 @@ def _hidden_names(new: Report, report: Report) -> str:
 
 
 def _has_capitals(title: str) -> bool:
-    """Tell whether most letters of a title have capitals."""
-    letters = [sign for sign in title if sign.isalpha()]
-    return 2 * sum(sign.lower() != sign.upper() for sign in letters) > len(letters)
+    """Tell whether a title is mostly in a script that has capitals."""
+    alphabetic = [sign for sign in title if sign.isalpha()]
+    return 2 * sum(sign.lower() != sign.upper() for sign in alphabetic) > len(alphabetic)
 
 
 def _slot(new: Report, report: Report) -> str:
