@@ -14,6 +14,9 @@ from msgspec import Struct, field
 # --- fetch ---------------------------------------------------------------------------------------
 
 
+HASH_BYTES = 16  # of the hash of a body
+
+
 class Validators(Struct, frozen=True, kw_only=True):
     """Validators that make the next request conditional: one atomic pair and the URL that gave it."""
 
@@ -44,7 +47,8 @@ class Fetched(Struct, frozen=True, kw_only=True):
     """A complete, decoded document.
 
     `delta`: only some entries are in it, as in a 226 (RFC 3229); `pushed`: it came by itself.
-    `held` is what its fetcher counts its bytes by, to be released when they are read.
+    `held` is what its fetcher counts its bytes by, to be released when they are read. `digest` is that of a body that
+    came packed, as it came; `unchanged`: it is that of the feed's `body_hash`, so the body is left out.
     """
 
     url: str
@@ -61,6 +65,8 @@ class Fetched(Struct, frozen=True, kw_only=True):
     pushed: bool = False
     elapsed_s: float = 0.0
     held: Held | None = None
+    digest: bytes = b""
+    unchanged: bool = False
 
 
 class NotModified(Struct, frozen=True, kw_only=True):
@@ -208,7 +214,8 @@ class FeedState(Struct, frozen=True, kw_only=True):
 
     `url` is where the feed is fetched now (it differs from `configured_url` after a confirmed
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
-    entries. `volatile`: parameters of links that change with each poll. `move_*` holds a permanent
+    entries. `body_hash` is the hash of the last body that was read (HASH_BYTES), and of its packed form as it came, if
+    it came so. `volatile`: parameters of links that change with each poll. `move_*` holds a permanent
     redirect that awaits confirmation. `hub_until`: until then a hub has promised to push (a
     subscription writes it, not a poll). `push_missed`: polls find entries that the hub did not push.
     `deaths`: how many processes in a row died while they worked on a document of this feed.

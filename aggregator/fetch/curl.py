@@ -21,6 +21,7 @@ from aggregator.core.errors import FetchError, Forbidden, TooLarge, Unreachable
 from aggregator.fetch.budget import Budget, Hold
 from aggregator.fetch.decode import DecodedBody, format_size
 from aggregator.fetch.error_messages import describe_error
+from aggregator.fetch.http_headers import read_fields, read_status
 from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.url import ParsedUrl
 
@@ -49,7 +50,7 @@ class Hop(NamedTuple):
 
     `host` is what libcurl connects to and checks the certificate of, `target` the request target. `permitted` are
     the only addresses that a socket is opened to: the host's, or the proxy's. `pins` are what names resolve to, as
-    `host:port:address,…`. `through` is the address that a SOCKS proxy is asked for instead of the name.
+    `host:port:address,…`. `through` is the address that a SOCKS proxy is asked for, not the name. `known`: see Request.
     """
 
     place: ParsedUrl
@@ -68,6 +69,7 @@ class Hop(NamedTuple):
     max_body_bytes: int
     connect_s: float
     total_s: float
+    known: bytes = b""
 
 
 class Exchange:
@@ -121,7 +123,7 @@ class Exchange:
                 return None
             self.problem = TooLarge(f"{self.hop.place.host}: the response headers are too large", url=self._url)
             return STOP
-        status, reason = _status(self._lines[0])
+        status, reason = read_status(self._lines[0])
         if self._lines[0].startswith(b"HTTP/2") and self.hop.place.scheme == "http":  # nobody has agreed on that
             self.problem = self._unreachable("the response is not valid HTTP")
             return STOP
@@ -133,7 +135,7 @@ class Exchange:
             self.problem = self._unreachable("incomplete response")
             return STOP
         self.status, self.reason = status, reason
-        self.headers = CIMultiDictProxy(_fields(self._lines[1:]))
+        self.headers = CIMultiDictProxy(read_fields(self._lines[1:]))
         self._lines.clear()
         if not 200 <= status < 300:
             return None if status == 304 else STOP  # the status and headers say what there is to know
@@ -166,7 +168,17 @@ class Exchange:
 
     # --------------------------------------------------------------------------------------------------
 
-    async def place_taken(self, deadline: float) -> None:
+    async def unpacked(self, deadline: float) -> None:
+        """Unpack what waited for the end, with a place if it needs one. Raises TimeoutError, FetchError."""
+        if self._body is None or self.held is None:
+            return
+        await self._place_taken(deadline)
+        for size in self._body.end():
+            if self.held.needs_place(size):
+                self._place = asyncio.get_running_loop().create_task(self._take_place(self.held))
+                await self._place_taken(deadline)
+
+    async def _place_taken(self, deadline: float) -> None:
         """Wait for the place of a document that came whole before it had one. Raises TimeoutError."""
         if self._place is not None and not self._place.done():
             async with asyncio.timeout_at(deadline):
@@ -198,6 +210,11 @@ class Exchange:
         return self._unreachable("aborted a large, slow download because other feeds were waiting")
 
     @property
+    def packed(self) -> tuple[bytes, bool]:
+        """Return the digest of a packed body as it came, and whether it is the known one, which was not unpacked."""
+        return (self._body.digest, self._body.unchanged) if self._body is not None else (b"", False)
+
+    @property
     def is_complete(self) -> bool:
         """Tell whether all that is wanted has arrived, whatever libcurl makes of the end."""
         if self.problem is not None or self.gave_up or not self.status:
@@ -226,10 +243,11 @@ class Exchange:
                 raise self._unreachable("the response is not valid HTTP")
             self._announced = int(length[:20])
         most = self.hop.max_body_bytes
+        host, known = self.hop.place.host, self.hop.known
         if self._announced is not None and self._announced > most:
-            raise TooLarge(f"{self.hop.place.host}: the document is larger than {format_size(most)}", url=self._url)
+            raise TooLarge(f"{host}: the document is larger than {format_size(most)}", url=self._url)
         encoding = ",".join(self.headers.getall("Content-Encoding", ()))
-        self._body = DecodedBody(encoding, max_bytes=most, host=self.hop.place.host, url=self._url)
+        self._body = DecodedBody(encoding, max_bytes=most, host=host, url=self._url, known=known)
         self.held = self._budget.hold(self._give_up)
 
     async def _take_place(self, held: Hold) -> None:
@@ -420,23 +438,6 @@ class Socket(socket):
 def new_socket(address: pycurl.CurlSockAddr) -> socket:
     """Open a socket for an address, which libcurl will connect it to."""
     return Socket(address.family, address.socktype, address.protocol)
-
-
-def _status(line: bytes) -> tuple[int, str]:
-    """Read a status line, which libcurl has found to be one."""
-    _, _, rest = line.decode("latin-1").partition(" ")
-    code, _, reason = rest.strip().partition(" ")
-    return int(code), reason.strip()
-
-
-def _fields(lines: Sequence[bytes]) -> CIMultiDict[str]:
-    """Read header lines; UTF-8 where it is, other bytes as surrogates."""
-    fields: CIMultiDict[str] = CIMultiDict()
-    for line in lines:
-        name, colon, value = line.decode("utf-8", "surrogateescape").partition(":")
-        if colon:
-            fields.add(name.strip(), value.strip(" \t\r\n"))
-    return fields
 
 
 @cache

@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Protocol
 
 from aggregator.core.errors import TooLarge, Unreachable
@@ -24,6 +25,7 @@ NOT_OURS = frozenset(
 )
 MAX_LAYERS = 3
 LOOK_AT_BYTES = 64
+WAIT_BYTES = 64 * 1024
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -115,9 +117,10 @@ class BrotliDecoder:
             return
         self._fed = self._fed or bool(data)
         try:
-            yield self._decompressor.process(data, output_buffer_limit=PIECE_BYTES)
-            while not self._decompressor.can_accept_more_data():
-                yield self._decompressor.process(b"", output_buffer_limit=PIECE_BYTES)
+            piece = self._decompressor.process(data, output_buffer_limit=PIECE_BYTES)
+            while piece or not self._decompressor.can_accept_more_data():  # it may hold more than it says
+                yield piece
+                piece = self._decompressor.process(b"", output_buffer_limit=PIECE_BYTES)
         except self._error as error:
             raise zlib.error(f"brotli: {error}") from error
 
@@ -180,9 +183,13 @@ def claims(encoding: str) -> list[str]:
 
 
 class DecodedBody:
-    """A body that grows under its caps. Raises TooLarge, Unreachable."""
+    """A body that grows under its caps. Raises TooLarge, Unreachable.
 
-    def __init__(self, encoding: str, *, max_bytes: int, host: str, url: str) -> None:
+    `known` is the digest of a packed body that need not be unpacked: the first WAIT_BYTES wait for the end, which
+    shows whether this is the same (`unchanged`).
+    """
+
+    def __init__(self, encoding: str, *, max_bytes: int, host: str, url: str, known: bytes = b"") -> None:
         named = claims(encoding)
         if len(named) > MAX_LAYERS:
             raise Unreachable(
@@ -195,9 +202,39 @@ class DecodedBody:
         self._url = url
         self._pieces: list[bytes] = []
         self._received = 0
+        self._hash = blake2b(encoding.encode("utf-8", "replace"), digest_size=16) if named else None
+        self._known = known
+        self._waiting: list[bytes] | None = [] if named and known else None
+        self._waiting_bytes = 0
+        self.unchanged = False
+
+    @property
+    def digest(self) -> bytes:
+        """Return by what the body is recognised as it came, with its coding; empty if it was not packed."""
+        return self._hash.digest() if self._hash is not None else b""
 
     def feed(self, data: bytes) -> int:
         """Take received bytes; return the size of the document so far."""
+        if self._hash is not None:
+            self._hash.update(data)
+        if self._waiting is None:
+            return self._take(data)
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        return self._waiting_bytes if self._waiting_bytes <= WAIT_BYTES else max(self._unpacked())
+
+    def end(self) -> Iterator[int]:
+        """Unpack what waited for the end, unless it is known; yield the size of the document after each piece."""
+        if self._waiting is not None and self.digest == self._known:
+            self._waiting, self.unchanged = None, True
+        yield from self._unpacked()
+
+    def _unpacked(self) -> Iterator[int]:
+        waiting, self._waiting = self._waiting or (), None
+        for data in waiting:
+            yield self._take(data)
+
+    def _take(self, data: bytes) -> int:
         self._received += len(data)
         with self._damage():
             self._unpack(data, 0)
@@ -206,9 +243,12 @@ class DecodedBody:
     def discard(self) -> None:
         """Drop everything received."""
         self._pieces.clear()
+        self._waiting = None
 
     def finish(self) -> bytes:
-        """Return the whole decoded body."""
+        """Return the whole decoded body, of which all is unpacked; empty if it is unchanged."""
+        if self.unchanged:
+            return b""
         with self._damage():
             for place, layer in enumerate(self._layers):
                 for piece in layer.rest():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aggregator.core.errors import BadStatus
-from aggregator.core.model import FeedState, Fetched, NotModified, Validators
+from aggregator.core.model import HASH_BYTES, FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.fetch import proxy, ssrf, websub
@@ -64,7 +64,8 @@ class HttpFetcher:
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
-        request = _request(feed, state.url, home=state.configured_url, validators=state.validators)
+        known = state.body_hash[HASH_BYTES:]
+        request = _request(feed, state.url, home=state.configured_url, validators=state.validators, known=known)
         async with self.politeness.turn(host_key(state.url)):
             response = await self.transport.request(request)
         if response.status == 304:
@@ -124,7 +125,7 @@ class HttpFetcher:
         delta = response.status == DELTA and state.validators is not None
         if (response.status not in DOCUMENTS and not delta) or challenge(response):
             raise bad_status(response)
-        if refusal := login_page(response):
+        if not response.unchanged and (refusal := login_page(response)):
             raise refusal
         return document(response, self._clock.now() if self._clock else None, delta=delta)
 
@@ -145,6 +146,8 @@ def document(response: Response, now: datetime | None = None, *, delta: bool = F
         delta=delta,
         elapsed_s=response.elapsed_s,
         held=response.held,
+        digest=response.digest,
+        unchanged=response.unchanged,
     )
 
 
@@ -199,7 +202,13 @@ def needs_gap(host: str) -> bool:
 
 
 def _request(
-    feed: "Feed", url: str, *, home: str, accepts: str = ACCEPT, validators: Validators | None = None
+    feed: "Feed",
+    url: str,
+    *,
+    home: str,
+    accepts: str = ACCEPT,
+    validators: Validators | None = None,
+    known: bytes = b"",
 ) -> Request:
     return Request(
         url=url,
@@ -211,6 +220,7 @@ def _request(
         user_agent=feed.user_agent,
         proxy=_proxy(feed.proxy) if feed.proxy else None,
         verify_tls=feed.verify_tls,
+        known=known,
     )
 
 

@@ -4,11 +4,12 @@ RFC 9110 §8.8 (validators), §10.2.3 (Retry-After); RFC 9111 §4.2, §5.2 (fres
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urljoin
 
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from aggregator.core.model import CacheHints, Validators
 from aggregator.core.text import http_dates
@@ -16,6 +17,23 @@ from aggregator.core.text import http_dates
 MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE)
 LINK = re.compile(r"<([^<>]*)>([^<]*)")
 REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
+
+
+def read_status(line: bytes) -> tuple[int, str]:
+    """Read a status line, which libcurl has found to be one."""
+    _, _, rest = line.decode("latin-1").partition(" ")
+    code, _, reason = rest.strip().partition(" ")
+    return int(code), reason.strip()
+
+
+def read_fields(lines: Sequence[bytes]) -> CIMultiDict[str]:
+    """Read header lines; UTF-8 where it is, other bytes as surrogates."""
+    fields: CIMultiDict[str] = CIMultiDict()
+    for line in lines:
+        name, colon, value = line.decode("utf-8", "surrogateescape").partition(":")
+        if colon:
+            fields.add(name.strip(), value.strip(" \t\r\n"))
+    return fields
 
 
 class HasHeaders(Protocol):

@@ -49,7 +49,8 @@ class Request(Struct, frozen=True, kw_only=True):
     passed. What `http.allow` opens is open to a request only if it covers `home` as well, and no
     more once a public address was passed; `inside`: False if there is no such feed. `validators`
     go only to the URL that gave them. `accepts` is the Accept header. `delta`: offer to take only
-    what is new (RFC 3229), with an ETag to compare with.
+    what is new (RFC 3229), with an ETag to compare with. `known` is the digest of a packed body that need not
+    be unpacked.
     """
 
     url: str
@@ -66,12 +67,14 @@ class Request(Struct, frozen=True, kw_only=True):
     proxy: Proxy | None = None
     verify_tls: bool = True
     max_body_bytes: int | None = None
+    known: bytes = b""
 
 
 class Response(Struct, frozen=True, kw_only=True):
     """A complete answer. `hops` are (status, URL that answered with it); `url` gave this answer.
 
     The body is read only of a 2xx; of others the status and headers say what there is to know.
+    `digest` is that of a packed body as it came; `unchanged`: it is the one that was known, and is left out.
     """
 
     url: str
@@ -82,6 +85,8 @@ class Response(Struct, frozen=True, kw_only=True):
     hops: tuple[tuple[int, str], ...] = ()
     elapsed_s: float = 0.0
     held: Hold | None = None
+    digest: bytes = b""
+    unchanged: bool = False
 
     def header(self, name: str) -> str:
         """Return a header's value byte for byte (as latin-1), or an empty string."""
@@ -222,13 +227,14 @@ class Transport:
             if exchange.status in REDIRECTS and (request.method == "GET" or exchange.status in KEEP_METHOD):
                 redirect.follow_redirect(exchange.status, exchange.headers)
                 return None
-            await exchange.place_taken(started + self._config.timeout_s)
+            await exchange.unpacked(started + self._config.timeout_s)
             body = exchange.document()
         except BaseException as error:
             exchange.drop()  # the error keeps these frames for as long as somebody keeps the error
             if isinstance(error, TimeoutError):
                 raise self._late(redirect, opened=exchange.opened, connected=exchange.connected) from error
             raise
+        digest, unchanged = exchange.packed
         return Response(
             url=redirect.place.text,
             status=exchange.status,
@@ -238,6 +244,8 @@ class Transport:
             hops=redirect.hops,
             elapsed_s=loop.time() - started,
             held=exchange.held,
+            digest=digest,
+            unchanged=unchanged,
         )
 
     async def _hop(self, request: Request, redirect: _RedirectState, started: float) -> Hop:
@@ -280,6 +288,7 @@ class Transport:
             max_body_bytes=request.max_body_bytes or config.max_body_bytes,
             connect_s=connected_by - now,
             total_s=deadline - now,
+            known=request.known,
         )
 
     def _curl(self) -> CurlClient:

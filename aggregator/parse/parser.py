@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from aggregator.core.model import FEED, FeedState, Fetched, ParsedEntry, ParsedFeed, ParseLevel, Reading
+from aggregator.core.model import FEED, HASH_BYTES, FeedState, Fetched, ParsedEntry, ParsedFeed, ParseLevel, Reading
 from aggregator.core.polling.health import is_proven
 from aggregator.ports import Begin, Recall
 
@@ -37,7 +37,7 @@ class IncrementalParser:
     @staticmethod
     def fingerprint(body: bytes) -> bytes:
         """Return the hash by which a body is recognised."""
-        return blake2b(body, digest_size=16).digest()
+        return blake2b(body, digest_size=HASH_BYTES).digest()
 
     async def parse(
         self,
@@ -53,9 +53,13 @@ class IncrementalParser:
         and there is nothing new to remember. After a part of a document (a 226, a push) the next whole one
         is still compared with the last whole one; the part's entries are remembered beside it.
         """
+        seen = state.body_hash
+        if fetched.unchanged:
+            return _nothing_new(ParseLevel.SAME_BODY, state, seen)
         body_hash = self.fingerprint(fetched.body)
-        if body_hash == state.body_hash:
-            return _nothing_new(ParseLevel.SAME_BODY, state, body_hash)
+        same, body_hash = body_hash == seen[:HASH_BYTES], body_hash + fetched.digest
+        if same:  # and however it is packed today: what is known of that stays until the body changes
+            return _nothing_new(ParseLevel.SAME_BODY, state, seen if len(seen) > HASH_BYTES else body_hash)
         from aggregator.parse import replies
         from aggregator.parse.incremental import merged, same_entries
         from aggregator.parse.payload import Payload

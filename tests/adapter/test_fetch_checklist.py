@@ -18,7 +18,7 @@ import brotli
 import pytest
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
-from aggregator.core.model import FeedState, Health, NotModified, Validators
+from aggregator.core.model import FeedState, Fetched, Health, NotModified, Validators
 from aggregator.core.polling import websub
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import after_success, next_poll_at
@@ -618,6 +618,29 @@ async def test_45_delta() -> None:
             assert state.items == 2
             assert state.validators is not None
             assert state.validators.etag == '"v2"'
+
+
+async def test_what_is_packed_as_it_was_is_the_same() -> None:
+    """A server without validators that packs as it did: the same body is left out; in another coding it is read."""
+    one, two = document("a"), document("b", "a")
+    first, again, changed = (
+        answer(200, gzip.compress(body, mtime=0), Content_Encoding="gzip") for body in (one, one, two)
+    )
+    repacked = answer(200, brotli.compress(two), Content_Encoding="br")
+    async with Loopback() as site:
+        url = site.script("/feed", first, again, changed, again, changed, changed, repacked, answer(200, two))
+        async with PollHarness(feed(url)) as service:
+            await service.poll()
+            state = await service.state("f")
+            found = [await service.fetcher.fetch(feed(url), state) for _ in range(2)]
+            assert [(one.unchanged, one.body) for one in found if isinstance(one, Fetched)] == [
+                (True, b""),
+                (False, two),
+            ]
+            for _ in range(5):
+                state = await service.poll_next("f")
+            _, same, *_, read, whole = state.parse_levels
+            assert (same, read + whole, state.failures) == (4, 2, 0)
 
 
 async def test_46_caps() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from aggregator.core.errors import ParseError
-from aggregator.core.model import FeedState, Fetched, ParseLevel
+from aggregator.core.model import HASH_BYTES, FeedState, Fetched, ParseLevel
 from aggregator.parse import open_parser
 from aggregator.ports import Parser, Recall
 from tests.support.inline_parser import inline_parser
@@ -64,6 +64,21 @@ async def test_the_same_bytes_are_not_read_again(parser: Parser) -> None:
     again = await parser.parse(document(2, 1), known, recalling(first.memory, asked))
     assert (again.parse_level, again.entries, again.title, again.items) == (ParseLevel.SAME_BODY, (), "Known", 2)
     assert (again.memory, asked) == (None, [])
+
+
+async def test_bytes_that_were_left_out_are_the_same(parser: Parser) -> None:
+    """A packed document is remembered as it came, too: what its fetcher recognises by that is not read again."""
+    packed = replace(document(2, 1), digest=b"p" * 16)
+    first = await parser.parse(packed, STATE)
+    assert (len(first.body_hash), first.body_hash[HASH_BYTES:]) == (2 * HASH_BYTES, packed.digest)
+    known = replace(STATE, body_hash=first.body_hash)
+    again = await parser.parse(replace(packed, body=b"", unchanged=True), known)
+    assert (again.parse_level, again.items, again.body_hash) == (ParseLevel.SAME_BODY, 2, first.body_hash)
+    repacked = await parser.parse(replace(packed, digest=b"q" * 16), known)
+    assert (repacked.parse_level, repacked.body_hash) == (ParseLevel.SAME_BODY, first.body_hash)
+    earlier = replace(STATE, body_hash=first.body_hash[:HASH_BYTES])  # of a release that did not know the packed form
+    learnt = await parser.parse(packed, earlier)
+    assert (learnt.parse_level, learnt.body_hash) == (ParseLevel.SAME_BODY, first.body_hash)
 
 
 async def test_a_moved_build_date_is_not_news(parser: Parser) -> None:

@@ -1,6 +1,7 @@
 """Content-Encoding as servers write it, over bytes as they send them, cut anywhere."""
 
 import gzip
+import random
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.errors import TooLarge, Unreachable
-from aggregator.fetch.decode import DecodedBody
+from aggregator.fetch.decode import WAIT_BYTES, DecodedBody
 
 FEED = b"<?xml version='1.0'?><rss><channel><title>S-400</title></channel></rss>" * 3
 SHORT = b"<a/>"
@@ -45,6 +46,51 @@ def decoded(encoding: str, raw: bytes, step: int = 10**9, most: int = 10**7) -> 
     return body.finish()
 
 
+def unpacked(encoding: str, raw: bytes, known: bytes, step: int = 16_384) -> DecodedBody:
+    """The body as an exchange takes it that knows what came last time; all of it was received and unpacked."""
+    body = DecodedBody(encoding, max_bytes=10**7, host="h", url="http://h/", known=known)
+    for start in range(0, len(raw), step):
+        body.feed(raw[start : start + step])
+    assert max(body.end(), default=0) <= 10**7
+    return body
+
+
+@pytest.mark.parametrize("size", [10, 40_000, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate"])
+def test_a_packed_body_that_is_known_is_not_unpacked(encoding: str, size: int) -> None:
+    """What came before is recognised as it came, if it is not large; anything else reads as if nothing were known."""
+    document, other = (FEED + bytes(random.Random(seed).choices(range(32, 127), k=size)) for seed in (1, 2))
+    packed = PACKERS[encoding](document)
+    first = unpacked(encoding, packed, b"")
+    assert (first.unchanged, first.finish()) == (False, document)
+    again = unpacked(encoding, packed, first.digest)
+    assert (again.unchanged, again.finish()) == ((True, b"") if len(packed) <= WAIT_BYTES else (False, document))
+    assert again.digest == first.digest
+    for step in (1000, 16_384, 10**9):
+        changed = unpacked(encoding, PACKERS[encoding](other), first.digest, step)
+        assert (changed.unchanged, changed.finish()) == (False, other)
+    assert changed.digest != first.digest
+    assert not unpacked(f"{encoding}, {encoding}", packed, first.digest).unchanged  # the same bytes mean something else
+    cut = unpacked(encoding, packed[:-5], first.digest)
+    with pytest.raises(Unreachable, match="truncated"):
+        cut.finish()
+
+
+def test_a_plain_body_is_never_left_out() -> None:
+    """What is not packed has no digest of its own: the document's hash is as quick."""
+    body = unpacked("", FEED, b"x" * 16)
+    assert (body.digest, body.unchanged, body.finish()) == (b"", False, FEED)
+
+
+def test_an_unknown_bomb_is_refused_at_the_end() -> None:
+    """Whatever waited is unpacked under the same caps."""
+    body = DecodedBody("gzip", max_bytes=10**6, host="h", url="http://h/", known=b"x" * 16)
+    body.feed(gzip.compress(bytes(10**7)))
+    with pytest.raises(TooLarge):
+        list(body.end())
+    assert not body.unchanged
+
+
 @pytest.mark.parametrize("encoding", MEANINGLESS)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_labels_that_name_no_coding_mean_nothing(encoding: str, document: bytes) -> None:
@@ -66,6 +112,20 @@ def test_codings_are_undone_one_after_the_other(first: str, second: str) -> None
     packed = PACKERS[second](PACKERS[first](FEED))
     assert decoded(f"{first}, {second}", packed) == FEED
     assert decoded(f"identity, {first}, aws-chunked, {second.upper()}", packed) == FEED
+
+
+@pytest.mark.parametrize("size", [60_000, 100_000, 300_000])
+@pytest.mark.parametrize("encoding", PACKERS)
+def test_a_body_that_comes_at_once_is_unpacked_to_its_end(encoding: str, size: int) -> None:
+    """However much the last piece of it expands to; brotli keeps output to itself and says nothing of it."""
+    chance = random.Random(size)
+    words = [bytes(chance.choices(range(32, 127), k=20)) for _ in range(100)]
+    for document in (
+        FEED + bytes(chance.choices(range(32, 127), k=size)),
+        FEED + b"".join(chance.choices(words, k=size)),
+    ):
+        for step in (16_384, 10**9):
+            assert decoded(encoding, PACKERS[encoding](document), step) == document
 
 
 @pytest.mark.parametrize("level", [1, 6, 9])
