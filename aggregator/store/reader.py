@@ -58,7 +58,7 @@ class ReadPool:
                 group, self._waiting = self._waiting, []
                 await self._read_group(group)
         finally:
-            self._reading -= 1  # here, for whoever asks next may do so before this task counts as done
+            self._reading -= 1  # here, for the next question may do so before this task counts as done
 
     async def _read_group(self, group: Sequence[QueuedRead]) -> None:
         try:
