@@ -302,7 +302,7 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         channels = tuple(only)
         if not channels:
             return _Decision(structs.replace(hit, state=treatment, reason=REASONS[treatment]))
-    update = _is_update(entry, rule, index)
+    update = _is_update(entry, rule, index) and not only  # who never got the first alert gets it now
     alerted = index.membership(entry).alerted_before
     reason = f"{UPDATE_TO}{story.title}" if update else ""
     if alerted and rule.id not in alerted:

@@ -20,6 +20,7 @@ from aggregator.core.model import (
     RoutingContext,
     Silence,
     Status,
+    Undelivered,
 )
 from aggregator.core.routing import describe
 from aggregator.core.rules import compile_rule
@@ -234,6 +235,17 @@ async def test_a_follow_up_that_was_silenced_does_not_stand_for_its_copies() -> 
     copied = await stream.arrive("third", (TESTED[0], f"{TESTED[1]} Read on."), hours=14.5)
     assert [one.state for one in (silenced, copied)] == [HitState.SUPPRESSED, HitState.ALERTED]
     assert [one.update for one in stream.alerts()] == [False, True]
+
+
+async def test_who_never_got_the_alert_gets_the_retelling_as_an_alert() -> None:
+    """The channel refused the first one; to its recipient, the retelling is no update."""
+    stream = Stream()
+    first = await stream.arrive("agency", AGENCY)
+    stream.store.tables.undelivered.add(Undelivered(first.story or "", "desk", ""))
+    retold = await stream.arrive("site", SITE, hours=1)
+    assert (retold.state, [one.update for one in stream.alerts()]) == (HitState.ALERTED, [False, False])
+    assert stream.alerts()[-1].title == SITE[0]
+    assert (await stream.arrive("third", THIRD, hours=2)).state is HitState.FOLDED
 
 
 async def test_a_page_that_moves_on_to_other_news_hides_none() -> None:
