@@ -14,6 +14,7 @@ from typing import Protocol, TextIO
 from aggregator.app.application import Application
 from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
+from aggregator.app.first_polls import FirstPolls
 from aggregator.app.list_updates import ListUpdates
 from aggregator.app.metrics import observe_deliveries
 from aggregator.app.nodes import make_node
@@ -25,7 +26,6 @@ from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.jobs import HEARTBEAT_S, PLAN_S
 from aggregator.core.model import Health, LoopStatus
 from aggregator.pipeline.delivery_counts import DeliveryCounts
-from aggregator.pipeline.first_look import FirstLook
 from aggregator.pipeline.polled import PolledFeed
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
@@ -44,7 +44,6 @@ FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: reported if it las
 CLOCK_JUMP = timedelta(seconds=2)
 
 SOON_S = 0.05  # from a hit to the turn of its channel: polls that end together wake it once
-FIRST_LOOK_S = 3.0  # without a further first poll: what was found until then is shown
 
 Ready = Callable[[str | None], None]
 
@@ -116,9 +115,8 @@ class Service:
         self._logged_at: dict[str, float] = {}
         self._on_stop = on_stop
         self._watch = watch
-        self._page: str | None = None
-        self._look, self._look_expected = FirstLook(), 0
-        self._look_timer: asyncio.TimerHandle | None = None
+        say = watch.say if watch else partial(log.info, "%s")
+        self._first_polls = FirstPolls(say, lambda: sum(rule.enabled for rule in app.current.config.rules))
         self._delivery_timer: asyncio.TimerHandle | None = None
         runtime.on_poll = self._polled
         if self.node is None and "deliver" in roles:
@@ -139,12 +137,12 @@ class Service:
             clock = asyncio.create_task(kept_alive("clock", self._watch_clock, self._failed), name="clock")
             stack.callback(clock.cancel)
             page = await stack.enter_async_context(contextlib.AsyncExitStack())
-            self._page = address = await self._open_page(page)
+            self._first_polls.page = address = await self._open_page(page)
             started_at = self.backend.started_at or self.app.clock.now()
             folder = registry_folder(self.app.current.config)
             process = this_process(started_at, self.roles, address)
             stack.enter_context(register(folder, process, self.app.owner))
-            self._look_expected = (await self.app.store.catalog.health()).get(Health.NEW, 0)
+            self._first_polls.expected = (await self.app.store.catalog.health()).get(Health.NEW, 0)
             await self._join(stack)
             self._plan()
             self.schedule.start()
@@ -157,7 +155,7 @@ class Service:
             )
             notify("READY=1")
             if "plan" in self.roles and not self.app.current.feeds:
-                self._say_first_look()
+                self._first_polls.end()
             if ready:
                 ready(address)
             with contextlib.suppress(TimeoutError):
@@ -313,21 +311,7 @@ class Service:
         if self._watch:
             self._watch.polled(polled)
         if polled.first:
-            self._look.add(polled)
-            if self._look_timer:
-                self._look_timer.cancel()
-            wait_s = 0.0 if self._look.feeds == self._look_expected else FIRST_LOOK_S
-            self._look_timer = asyncio.get_running_loop().call_later(wait_s, self._say_first_look)
-
-    def _say_first_look(self) -> None:
-        rules = sum(rule.enabled for rule in self.app.current.config.rules)
-        sentence = self._look.sentence(self._page, rules=rules)
-        self._look_expected = max(self._look_expected - self._look.feeds, 0)
-        self._look = FirstLook()
-        if self._watch:
-            self._watch.say(sentence)
-        else:
-            log.info("%s", sentence)
+            self._first_polls.add(polled)
 
     async def _show(self) -> None:
         assert self._watch is not None
