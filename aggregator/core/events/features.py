@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
@@ -34,24 +34,19 @@ def features(entry: Entry, recurring: frozenset[str] = frozenset()) -> Features:
     title, text = normalize("NFKC", entry.title[:MAX_CHARS]), normalize("NFKC", body[:MAX_CHARS])
     lang = _language(entry.lang, f"{title}\n{text}")
     common = common_words(lang)
-    headline, opening = tokens(title), tokens(text)[:WORDS]
+    headline, opening = tokens(title), tokens(text, WORDS)
     text = text[: opening[-1].end] if opening else ""
     of_title, of_text = _Figures(title), _Figures(text)
-    counts: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    for stem, word, times in [
-        *((stem, word, 2) for stem, word in _stems(title, headline, of_title, lang, common)),
-        *((stem, word, 1) for stem, word in _stems(text, opening, of_text, lang, common)),
-    ]:
-        counts[stem] += times
-        shown.setdefault(stem, word)
+    first, others = _stems(title, headline, of_title, lang, common), _stems(text, opening, of_text, lang, common)
+    shown = dict(reversed([*first, *others]))  # as each is written first
+    counts = Counter([stem for found in (first, first, others) for stem, _ in found])
     named = _anchors(title, headline, of_title, common, initial=True)
     return Features(
         lang=lang,
         stems=tuple(counts),
-        counts=tuple(0 if stem in recurring else min(count, MAX_COUNT) for stem, count in counts.items()),
-        shown=tuple(shown.values()),
-        headline=tuple(token.folded for token in headline),
+        counts=tuple([0 if stem in recurring else min(count, MAX_COUNT) for stem, count in counts.items()]),
+        shown=tuple(map(shown.__getitem__, counts)),
+        headline=tuple([token.folded for token in headline]),
         anchors=named,
         text_anchors=tuple(a for a in _anchors(text, opening, of_text, common, initial=False) if a not in named),
     )
@@ -85,25 +80,31 @@ class _Figures:
 
 def _stems(
     text: str, words: Sequence[Token], figures: _Figures, lang: str, common: frozenset[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield stems with the words as they are written: words, pairs of unspaced signs, numbers, designators."""
+) -> list[tuple[str, str]]:
+    """Return stems with the words as they are written: words, pairs of unspaced signs, numbers, designators."""
+    found = list[tuple[str, str]]()
     before: Token | None = None
     for token in words:
-        kind = token_kind(token.folded)
+        folded, start, end = token
+        if folded.isascii():
+            before = None
+            if len(folded) >= _SPOKEN_LEAST and folded not in common and not folded.isdecimal():
+                written = text[start:end]
+                found.append((root(written, lang), written))
+            continue
+        kind = token_kind(folded)
         if kind == "unspaced":
-            if before is not None and before.end == token.start:
-                yield before.folded + token.folded, text[before.start : token.end]
+            if before is not None and before.end == start:
+                found.append((before.folded + folded, text[before.start : end]))
             before = token
             continue
         before = None
-        if kind != "digit" and len(token.folded) >= _SPOKEN_LEAST and token.folded not in common:
-            written = text[token.start : token.end]
-            inner = inner_words(token.folded)
-            yield (min(inner)[0] if inner else root(written, lang)), written
-    for whole, sign, number in figures.designators:
-        yield fold(sign + number), whole
-    for number in figures.numbers:
-        yield _plain(number), number
+        if kind != "digit" and len(folded) >= _SPOKEN_LEAST and folded not in common:
+            written = text[start:end]
+            inner = inner_words(folded)
+            found.append((min(inner)[0] if inner else root(written, lang), written))
+    found += [(fold(sign + number), whole) for whole, sign, number in figures.designators]
+    return found + [(_plain(number), number) for number in figures.numbers]
 
 
 def _plain(number: str) -> str:
@@ -119,14 +120,10 @@ def _anchors(
     one (`initial`), those that begin a sentence of a text are rather not.
     """
     found: dict[str, None] = {}
-    for token in words:
-        written = text[token.start : token.end]
-        named = (
-            not written[0].islower()
-            and token.folded not in common
-            and token_kind(token.folded) not in ("digit", "unspaced")
-        )
-        if named and (initial or not _begins_sentence(text, token.start)):
+    for folded, start, end in words:
+        written = text[start:end]
+        named = not written[0].islower() and folded not in common and token_kind(folded) not in ("digit", "unspaced")
+        if named and (initial or not _begins_sentence(text, start)):
             skeleton = _skeleton(written)
             if len(skeleton) >= _SKELETON_LEAST:
                 found[skeleton] = None

@@ -23,9 +23,13 @@ def idf(frequencies: Frequencies, stem: str) -> float:
     """Return how rare a stem is: the logarithm of the inverse share of documents, at least 0."""
     rarity = frequencies.rarities.get(stem)
     if rarity is None:
-        rarity = max(0.0, log((frequencies.documents + PRIOR) / (frequencies.counts.get(stem, 0) + 1)))
-        frequencies.rarities[stem] = rarity
+        rarity = frequencies.rarities[stem] = _rarity(frequencies, stem)
     return rarity
+
+
+def _rarity(frequencies: Frequencies, stem: str) -> float:
+    rarity = log((frequencies.documents + PRIOR) / (frequencies.counts.get(stem, 0) + 1))
+    return rarity if rarity > 0.0 else 0.0
 
 
 class FrequencyModel:
@@ -108,6 +112,7 @@ def length(known: Features, frequencies: Frequencies) -> float:
 
 
 def _rarities(stems: Sequence[str], frequencies: Frequencies) -> Iterator[float]:
-    for unknown in filterfalse(frequencies.rarities.__contains__, stems):
-        idf(frequencies, unknown)
-    return map(frequencies.rarities.__getitem__, stems)
+    known = frequencies.rarities
+    for unknown in filterfalse(known.__contains__, stems):
+        known[unknown] = _rarity(frequencies, unknown)
+    return map(known.__getitem__, stems)

@@ -6,10 +6,10 @@ inflects them, by stem.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from itertools import islice, pairwise, zip_longest
+from itertools import islice, pairwise
 from unicodedata import combining, decimal, normalize
 
 from aggregator.core.text.affixes import stems
@@ -23,6 +23,8 @@ _MARKS = (
     "\u0b3c-\u0b57\u0bbe-\u0bcd\u0c3e-\u0c56\u0cbc-\u0cd6\u0d3b-\u0d4d\u200c\u200d"
 )
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:(?:[{_MARKS}]|['’ʼ](?=[\u0400-\u04ff]))+[^\W\d_]*)*")
+_ASCII_WORD = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[A-Za-z]+")  # the same where all is ASCII
+_LONG = 10_000  # characters of which to find all words costs more than to find the first
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _DESIGNATOR = re.compile(rf"(?<![^\W_])([^\W\d_](?:[^\W\d_]|[{_MARKS}]){{0,4}})[-‐‑–]?(\d{{1,4}}[A-Za-z]{{0,2}})\b")
 _APOSTROPHE = re.compile("['’ʼ]")  # inside a Ukrainian word
@@ -69,8 +71,10 @@ def units(text: str, most: int | None = None) -> list[str]:
 @lru_cache(maxsize=8)  # the headline and the text of one entry, which are asked for three times
 def _units(text: str, most: int | None) -> Sequence[str]:
     if text.isascii():
-        return [match[0].lower() for match in islice(_WORD.finditer(text), most)]
-    found: list[str] = []
+        few = most is not None and len(text) > _LONG
+        found = [m[0] for m in islice(_ASCII_WORD.finditer(text), most)] if few else _written(text)[:most]
+        return [*map(str.lower, found)]
+    found = []
     for match in _WORD.finditer(text):
         word = match[0]
         if word.isascii():
@@ -82,6 +86,11 @@ def _units(text: str, most: int | None) -> Sequence[str]:
         if most is not None and len(found) >= most:
             return found[:most]
     return found
+
+
+def _written(text: str) -> list[str]:
+    """Return the words of a text as they are written."""
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
 def is_sign(unit: str) -> bool:
@@ -121,13 +130,16 @@ def numbers(text: str, lang: str) -> set[str]:
     """Return the numbers of a text, with a letter for thousands, millions and more: 1.8bn; words, too: five is 5."""
     found, spoken = set[str](), _number_words(lang)
     text = western(normalize("NFKC", text))
-    written = _WORD.findall(text)
-    plain = text.isascii() and lang not in _INFLECTED and not _DIGIT.search(text)
-    if plain and spoken.keys().isdisjoint(map(str.lower, written)):
-        return found  # as of most headlines
-    for word, following in zip_longest(written, written[1:], fillvalue=""):
+    written = _written(text)
+    plain = text.isascii() and lang not in _INFLECTED
+    sought: Iterable[int] = range(len(written))
+    if plain:  # few words of a text are numbers
+        sought = [at for at, word in enumerate(map(str.lower, written)) if word in spoken or word[0] <= "9"]
+    for place in sought:
+        word = written[place]
         value = plain_number(word) if word[0].isdigit() else _value(word, lang, spoken) if spoken else ""
         if value:
+            following = written[place + 1] if place + 1 < len(written) else ""
             found.add(value + (_MULTIPLE.get(following.lower()) or _MYRIADS.get(following[:1], "")))
     if lang in ("zh", "ja", ""):
         found.update(_han_number(match[0]) for match in _HAN_NUMBER.finditer(text))
@@ -174,9 +186,8 @@ def names(text: str) -> set[str]:
     """Return capitalised words that do not begin a sentence."""
     found: set[str] = set()
     for sentence in _SENTENCE.split(text):
-        written = _WORD.findall(sentence)
-        found.update(fold_word(word) for word in written[1:] if word[0].isupper() and len(word) > 1)
-    return found
+        found.update(word for word in _written(sentence)[1:] if word[0].isupper() and len(word) > 1)
+    return {word.lower() if word.isascii() else fold_word(word) for word in found}
 
 
 def designators(text: str) -> set[str]:
@@ -194,5 +205,4 @@ def hides_names(headline: str, common: frozenset[str]) -> bool:
 
 
 def _contents(headline: str, common: frozenset[str]) -> Iterator[str]:
-    written: Sequence[str] = _WORD.findall(headline)
-    return (word for word in written[1:] if word[0].isalpha() and fold_word(word) not in common)
+    return (word for word in _written(headline)[1:] if word[0].isalpha() and fold_word(word) not in common)

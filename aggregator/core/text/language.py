@@ -99,20 +99,30 @@ def guess_language(text: str) -> LanguageGuess:
     return first or LanguageGuess()
 
 
+@lru_cache(maxsize=1 << 8)  # of the entries of a poll, which rules ask for, and then stories
 def _guess(window: str) -> LanguageGuess:
-    signs = filter(str.isalpha, window)
-    letters = Counter({"LATIN": len([*signs])}) if window.isascii() else Counter(map(_script, signs))
-    count = letters.total()
+    if window.isascii():
+        script, most = "LATIN", sum(map(str.isalpha, window))
+        count = most
+    else:
+        letters = Counter(map(_script, filter(str.isalpha, window)))
+        count = letters.total()
+        script, most = letters.most_common(1)[0] if count else ("", 0)
     if len(window) < 3 or not count:
         return LanguageGuess()
     labels, chances = _model().predict(_lowered(window), k=_LIKELY)
-    likeliest = tuple(language(label.removeprefix("__label__")) for label in labels)
-    script, most = letters.most_common(1)[0]
+    likeliest = tuple(map(_labelled, labels))
     own = script != "LATIN" and 2 * most > count
     shared = frozenset(_WRITTEN_IN.get(script, likeliest[0] if likeliest else "").split()) if own else None
     thresholds = (_CERTAIN_SCRIPT,) if own and script not in _WRITTEN_IN else _CERTAIN
     certain = bool(likeliest) and any(count >= least and chances[0] >= chance for least, chance in thresholds)
     return LanguageGuess(likeliest, certain, shared)
+
+
+@lru_cache(maxsize=1 << 8)
+def _labelled(label: str) -> str:
+    """Return the language that a label of the model names."""
+    return language(label.removeprefix("__label__"))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -219,6 +229,8 @@ def _without_past(word: str) -> str:
 
 def _lowered(text: str) -> str:
     """Lower a headline in capitals, which would be taken for Japanese."""
+    if text.islower():
+        return text
     latin = [*filter(str.isalpha, text if text.isascii() else filter(str.isascii, text))]
     shouted = text.isupper() or (len(text) > 5 and sum(map(str.isupper, latin)) > 0.8 * len(latin))
     return text.lower() if shouted else text

@@ -9,9 +9,9 @@ Python's `\\w` would break Hindi and Arabic words at their marks.
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from operator import add, sub
+from typing import NamedTuple
 from unicodedata import category
 
 from aggregator.core.text.affixes import stems
@@ -182,8 +182,7 @@ def _token(parts: str) -> re.Pattern[str]:
     return _ASCII_TOKEN if parts.isascii() else _TOKEN
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A folded word and its place: code points `start` to `end` of the original text."""
 
     folded: str
@@ -191,10 +190,13 @@ class Token:
     end: int
 
 
-def tokens(text: str) -> tuple[Token, ...]:
-    """Return the tokens of `text` with their places."""
+def tokens(text: str, most: int | None = None) -> tuple[Token, ...]:
+    """Return the tokens of `text` with their places: the first `most`, or all."""
+    if text.isascii():
+        found = islice(_ASCII_TOKEN.finditer(text[:MAX_TEXT].lower()), most)
+        return tuple([Token(match[0], *match.span()) for match in found])
     reading = TokenizedText(text)
-    return tuple(map(Token, reading.words, reading.starts, reading.ends))
+    return tuple(map(Token, reading.words[:most], reading.starts, reading.ends))
 
 
 def token_kind(word: str) -> str:
