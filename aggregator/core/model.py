@@ -4,7 +4,7 @@ Every value is frozen; `None` means absent, never failed. Words: docs/glossary.m
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
@@ -825,27 +825,28 @@ class RoutingContext(Struct, frozen=True, kw_only=True):
     """The answer to a RoutingQuery: known hits, stories that share a key, rule histories, active silences.
 
     `homes` are the stories of the entries that were asked for, by (feed, key); `keys` has, for each key that was
-    looked up, the latest stories that have it, and since when. `unfolding` are rules whose folds people undid.
-    `undelivered` names
-    those to whom an alert about one of these stories was given up, and who never got another.
+    looked up, the latest stories that have it, and since when; `nearest` has, for a lookup, those that are nearest
+    by these (`stories.shortlist`), where they are known. `unfolding` are rules whose folds people undid. `undelivered`
+    names those to whom an alert about one of these stories was given up, and who never got another.
     """
 
     known: frozenset[str] = frozenset()
     stories: tuple[Story, ...] = ()
     homes: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    keys: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
+    keys: Mapping[str, dict[str, datetime]] = field(default_factory=dict)
+    nearest: Mapping[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
     unfolding: frozenset[str] = frozenset()
     undelivered: tuple[Undelivered, ...] = ()
     histories: tuple[RuleHistory, ...] = ()
     silences: tuple[Silence, ...] = ()
 
 
-class StoryKey(NamedTuple):
-    """A key by which a story is found, and when the report came that has it."""
+class StoryKeys(NamedTuple):
+    """The keys by which a story is found for the sake of one of its reports, and when that came."""
 
-    key: str
     story: str
     at: datetime
+    keys: Sequence[str]
 
 
 class StoryMerge(NamedTuple):
@@ -866,7 +867,7 @@ class RoutingResult(Struct, frozen=True, kw_only=True):
     hits: tuple[Hit, ...] = ()
     stories: tuple[Story, ...] = ()
     reports: tuple[tuple[str, Report], ...] = ()
-    keys: tuple[StoryKey, ...] = ()
+    keys: tuple[StoryKeys, ...] = ()
     reasons: tuple[tuple[str, Because], ...] = ()
     merged: tuple[StoryMerge, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
@@ -920,7 +921,7 @@ class StoryEdit(Struct, frozen=True, kw_only=True):
     link: StoryLink
     stories: tuple[Story, ...] = ()
     reports: tuple[tuple[str, Report], ...] = ()
-    keys: tuple[StoryKey, ...] = ()
+    keys: tuple[StoryKeys, ...] = ()
     hits: tuple[Hit, ...] = ()
     merged: tuple[StoryMerge, ...] = ()
     deliveries: tuple[Delivery, ...] = ()

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from itertools import islice, pairwise
+from heapq import nlargest
+from itertools import chain, islice, pairwise
 from operator import eq
 from struct import Struct
 from typing import NamedTuple
@@ -69,7 +70,8 @@ def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:
     if len(words) < MIN_WORDS:
         words = facts.units(entry.title) + words
     lead, whole = words[:LEAD_WORDS], words[:BODY_WORDS]
-    sketches = [_sketch(_shingles(part)) for part in (lead, whole)]
+    sketch = _sketch(_shingles(whole))
+    sketches = [sketch if lead == whole else _sketch(_shingles(lead)), sketch]
     return Fingerprint(
         url_key=_url_key(entry.link),
         title_key=_digest(title) if _says_enough(title) else None,
@@ -100,27 +102,33 @@ def shortlist(lookup: Sequence[str], by_key: Mapping[str, dict[str, datetime]]) 
     # Locality-sensitive hashing: texts that share a MinHash band are probably similar (Leskovec, Rajaraman, Ullman,
     # Mining of Massive Datasets, 3.4), so only these are compared. An equal address or title outweighs any number of
     # bands. Ties are broken by time and id, never by order of arrival, so that a repeated commit decides alike.
-    copies, events, anchors = Counter[str](), Counter[str](), Counter[str]()
+    named: dict[str, list[str]] = {kind: [] for kind in "utbwa"}
     latest: dict[str, datetime] = {}
+    shared = []
     for key in lookup:
-        if not (having := by_key.get(key)):
-            continue
-        retold = key.startswith(EVENT_KEYS)
-        counted = copies if not retold else anchors if key[0] == "a" else events
-        worth = 1 if retold or key.startswith("b:") else CANDIDATES
-        for name, at in islice(reversed(having.items()), LATEST):
-            counted[name] = counted.get(name, 0) + worth
-            if name not in latest or at > latest[name]:
-                latest[name] = at
-    events.update({name: count for name, count in anchors.items() if count > 1 or events[name]})
-    nearest = _nearest(events, latest)[:RETOLD]
+        if having := by_key.get(key):
+            if len(having) > LATEST:
+                having = dict(islice(reversed(having.items()), LATEST))
+            named[key[0]] += having
+            latest.update(having)
+            shared.append(having)
+    if not shared:
+        return [], []
+    copies, words, anchors = Counter(named["b"]), Counter(named["w"]), Counter(named["a"])
+    for name in named["u"] + named["t"]:
+        copies[name] += CANDIDATES
+    words.update({name: count for name, count in anchors.items() if count > 1 or name in words})
+    for name in [name for name, count in Counter(chain.from_iterable(named.values())).items() if count > 1]:
+        latest[name] = max(having[name] for having in shared if name in having)
+    several = _nearest(words, latest, RETOLD, least=2)
     # One word in common says little: only the nearest of those are worth a comparison, which costs 0.1 ms.
-    return _nearest(copies, latest), [name for place, name in enumerate(nearest) if events[name] > 1 or place < LOOSE]
+    single = {name: count for name, count in words.items() if count == 1} if len(several) < LOOSE else {}
+    return _nearest(copies, latest, CANDIDATES), several + _nearest(single, latest, LOOSE - len(several))
 
 
-def _nearest(shared: Mapping[str, int], latest: Mapping[str, datetime]) -> list[str]:
-    ranked = sorted(((count, latest[name], name) for name, count in shared.items() if count), reverse=True)
-    return [name for _, _, name in ranked[:CANDIDATES]]
+def _nearest(shared: Mapping[str, int], latest: Mapping[str, datetime], most: int, least: int = 1) -> list[str]:
+    ranked = [(count, latest[name], name) for name, count in shared.items() if count >= least]
+    return [name for _, _, name in nlargest(most, ranked)]
 
 
 def reports_of(story: Story) -> tuple[Report, ...]:
@@ -340,7 +348,8 @@ def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:
     found = {"#": headline, "1": headline | counted, "T": named, "A": named | names, "H": words}
     if hidden:
         found["C"] = {""}
-    return frozenset(f"{kind}{fact}" for kind, known in found.items() for fact in sorted(known)[:MAX_FACTS])
+    kept = {kind: known if len(known) <= MAX_FACTS else sorted(known)[:MAX_FACTS] for kind, known in found.items()}
+    return frozenset([kind + fact for kind, known in kept.items() for fact in known])
 
 
 def _gist(title: str, body: str, lang: str | None, terms: Iterable[str]) -> frozenset[str]:
@@ -351,16 +360,17 @@ def _gist(title: str, body: str, lang: str | None, terms: Iterable[str]) -> froz
     searched = {unit for term in terms for unit in facts.words(term)}
 
     def informative(text: str) -> list[str]:
-        found = (unit for unit in facts.words(text, BODY_WORDS) if unit not in searched)
-        return [unit for unit in found if len(unit) >= MIN_GIST_SIGNS or not unit.isascii()]
+        found = dict.fromkeys(facts.words(text, BODY_WORDS))
+        long = [unit for unit in found if len(unit) >= MIN_GIST_SIGNS or not unit.isascii()]
+        return [unit for unit in long if unit not in searched] if searched else long
 
     lang = language(lang)
     headline, opening = informative(title), informative(body)
     gist = [*islice(dict.fromkeys([*headline, *opening]), MAX_GIST)]
-    text = {root(unit, lang) for unit in opening}.intersection(root(unit, lang) for unit in gist)
+    text = {root(unit, lang) for unit in opening}.intersection([root(unit, lang) for unit in gist])
     common = common_words(lang)
-    recurring = (u for u in headline if (not text or root(u, lang) in text) and u not in common and not u.isdigit())
-    return frozenset([*(f"W{unit}" for unit in gist), *(f"R{unit}" for unit in dict.fromkeys(recurring))])
+    recurring = [u for u in headline if (not text or root(u, lang) in text) and u not in common and not u.isdigit()]
+    return frozenset([*["W" + unit for unit in gist], *["R" + unit for unit in recurring]])
 
 
 def _title(title: str) -> str:
@@ -375,9 +385,9 @@ def _says_enough(title: str) -> bool:
 
 
 def _shingles(units: Sequence[str]) -> set[str]:
-    signs = sum(map(facts.is_sign, units))
+    signs = sum(map(facts.is_sign, [unit for unit in units if len(unit) == 1]))
     length = SHINGLE_SIGNS if signs * 2 > len(units) else SHINGLE_WORDS
-    return {" ".join(units[i : i + length]) for i in range(len(units) - length + 1)}
+    return {*map(" ".join, zip(*(units[start:] for start in range(length)), strict=False))}
 
 
 def _sketch(shingles: set[str]) -> bytes:
@@ -385,7 +395,7 @@ def _sketch(shingles: set[str]) -> bytes:
     if len(shingles) < MIN_SHINGLES:
         return bytes(HASHES * 4)
     minhash = RMinHash(num_perm=HASHES, seed=SEED)
-    minhash.update(sorted(shingles))
+    minhash.update([*shingles])
     return _SIGNATURE.pack(*minhash.digest())
 
 

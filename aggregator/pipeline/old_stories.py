@@ -18,7 +18,7 @@ from aggregator.core.model import (
     RoutingContext,
     RoutingQuery,
     RoutingResult,
-    StoryKey,
+    StoryKeys,
     UndescribedStory,
 )
 from aggregator.core.routing import describe, found_by
@@ -39,7 +39,7 @@ async def describe_old_stories(store: Feeds, now: datetime) -> Frequencies:
     while some := await store.undescribed(now - EVENT_AGE, STORIES):
         reports = [described(one) for one in some]
         frequencies = counted(frequencies, [report.features for report in reports])
-        keys = tuple(StoryKey(key, one.id, one.at) for one in reports for key in found_by(one, frequencies))
+        keys = tuple(StoryKeys(one.id, one.at, found_by(one, frequencies)) for one in reports)
         made = RoutingResult(reports=tuple((report.id, report) for report in reports), keys=keys)
         await store.record(RoutingQuery(), partial(_decided, made), now)
         count += len(reports)

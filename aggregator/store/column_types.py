@@ -92,6 +92,15 @@ class JsonList(UserDefinedType[Any]):
         return _load
 
 
+class Traits(JsonList):
+    """The traits of a report: long, and written and read by the hundred. Characters beyond ASCII stay as they are."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Convert:  # noqa: ARG002
+        return _dump_traits
+
+
 class DigestList(UserDefinedType[Any]):
     """Keys, which have no spaces, in one text."""
 
@@ -111,6 +120,15 @@ def _dump(value: Any) -> str | None:
     if value == ():  # by far the most frequent list
         return "[]"
     return None if value is None else _compact(value)
+
+
+def _dump_traits(value: Any) -> str:
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value).decode()  # takes a twentieth of the time
+    except UnicodeEncodeError:  # a lone surrogate
+        return _compact(value)
 
 
 def _load(value: str | None) -> Any:

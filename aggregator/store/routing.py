@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select
 
@@ -18,7 +20,8 @@ from aggregator.core.model import (
     Undelivered,
 )
 from aggregator.store import mappers
-from aggregator.store.column_types import Instant
+from aggregator.store.bulk import BulkStatement
+from aggregator.store.column_types import EPOCH, Instant
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import deliveries, delivery_hits, entries, hits, silences, stories, undelivered
 from aggregator.store.stories import find_related, find_unfolding, write_reasons, write_stories
@@ -36,6 +39,7 @@ HISTORY = (
     )
     .order_by(hits.c.created_at, hits.c.id)
 )
+SILENCES = select(silences).where(silences.c.until_at > bindparam("now", type_=Instant)).order_by(silences.c.id)
 LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
     hits.c.rule == bindparam("rule"), hits.c.state == HitState.ALERTED.value
 )
@@ -44,12 +48,13 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now: datetime | None) -> RoutingContext:
     """Return everything that `question` asks, as this transaction sees it."""
     homes = _homes(connection, dialect, question.entries)
-    related, shared = find_related(connection, dialect, question, homes.values())
+    related, shared, nearest = find_related(connection, dialect, question, homes.values())
     return RoutingContext(
         known=known_hits(connection, dialect, question.hits),
         stories=related,
         homes=homes,
         keys=shared,
+        nearest=nearest,
         unfolding=find_unfolding(connection, now),
         undelivered=_undelivered(connection, dialect, [story.id for story in related]),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
@@ -61,29 +66,43 @@ def known_hits(connection: Connection, dialect: Dialect, asked: Sequence[str]) -
     """Return those of these hits that are stored."""
     if not asked:
         return frozenset()
-    query = select(hits.c.id).where(dialect.is_in(hits.c.id, "ids"))
-    return frozenset(connection.execute(query, {"ids": dialect.list_param(list(asked))}).scalars())
+    found = connection.execute(_hits_named(dialect), {"ids": dialect.list_param(list(asked))})
+    return frozenset(found.scalars())
+
+
+@cache
+def _hits_named(dialect: Dialect) -> Select[Any]:
+    return select(hits.c.id).where(dialect.is_in(hits.c.id, "ids"))
 
 
 def _homes(connection: Connection, dialect: Dialect, asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
     """Return the stories that these entries' hits have."""
     if not asked:
         return {}
-    query = (
+    found = connection.execute(_homes_of(dialect), dialect.pairs(list(asked)))
+    return {(row.feed, row.key): row.story for row in found}
+
+
+@cache
+def _homes_of(dialect: Dialect) -> Select[Any]:
+    return (
         select(entries.c.feed, entries.c.key, hits.c.story)
         .join(hits, hits.c.entry == entries.c.id)
         .where(dialect.paired(entries.c.feed, entries.c.key), hits.c.story.is_not(None))
         .order_by(hits.c.created_at, hits.c.id)
     )
-    return {(row.feed, row.key): row.story for row in connection.execute(query, dialect.pairs(list(asked)))}
 
 
 def _undelivered(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> tuple[Undelivered, ...]:
     if not asked:
         return ()
-    query = select(undelivered).where(dialect.is_in(undelivered.c.story, "stories"))
-    found = connection.execute(query, {"stories": dialect.list_param(list(asked))})
+    found = connection.execute(_undelivered_of(dialect), {"stories": dialect.list_param(list(asked))})
     return tuple(sorted(Undelivered(row.story, row.channel, row.recipient) for row in found))
+
+
+@cache
+def _undelivered_of(dialect: Dialect) -> Select[Any]:
+    return select(undelivered).where(dialect.is_in(undelivered.c.story, "stories"))
 
 
 def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
@@ -97,10 +116,7 @@ def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
 
 def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence, ...]:
     """Return the silences that have not ended at `now`."""
-    query = select(silences).order_by(silences.c.id)
-    if now is not None:
-        query = query.where(silences.c.until_at > now)
-    return tuple(mappers.silence(row) for row in connection.execute(query))
+    return tuple(mappers.silence(row) for row in connection.execute(SILENCES, {"now": now or EPOCH}))
 
 
 def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult, ids: Ids) -> None:
@@ -116,16 +132,24 @@ def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult
 
 def write_deliveries(connection: Connection, dialect: Dialect, written: Sequence[Delivery]) -> None:
     """Write deliveries that are not there yet, with the hits that they are about."""
-    if written:
-        connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(one) for one in written])
-        write_delivery_hits(connection, dialect, written)
+    _insert_deliveries(dialect).run(connection, [mappers.delivery_values(one) for one in written])
+    write_delivery_hits(connection, dialect, written)
+
+
+@cache
+def _insert_deliveries(dialect: Dialect) -> BulkStatement:
+    return BulkStatement(dialect.insert_ignore(deliveries))
 
 
 def write_delivery_hits(connection: Connection, dialect: Dialect, written: Sequence[Delivery]) -> None:
     """Write down which hits new deliveries report."""
     rows = [{"hit": hit, "delivery": one.id} for one in written for hit in dict.fromkeys(one.hits)]
-    if rows:
-        connection.execute(dialect.insert_ignore(delivery_hits), rows)
+    _insert_delivery_hits(dialect).run(connection, rows)
+
+
+@cache
+def _insert_delivery_hits(dialect: Dialect) -> BulkStatement:
+    return BulkStatement(dialect.insert_ignore(delivery_hits))
 
 
 def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -> None:
@@ -160,10 +184,14 @@ def _stories_of(dialect: Dialect) -> Select[tuple[str]]:
 
 
 def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:
-    if written:
-        numbered = [(hit, _entry_id(connection, hit, ids)) for hit in written]
-        values = [mappers.hit_values(hit, entry_id) | {"of_entry": entry_id} for hit, entry_id in numbered]
-        connection.execute(dialect.insert_ignore(hits).values(dated_at=DATE_OF_ENTRY), values)
+    numbered = [(hit, _entry_id(connection, hit, ids)) for hit in written]
+    values = [mappers.hit_values(hit, entry_id) | {"of_entry": entry_id} for hit, entry_id in numbered]
+    _insert_hits(dialect).run(connection, values)
+
+
+@cache
+def _insert_hits(dialect: Dialect) -> BulkStatement:
+    return BulkStatement(dialect.insert_ignore(hits).values(dated_at=DATE_OF_ENTRY))
 
 
 def _entry_id(connection: Connection, hit: Hit, ids: Ids) -> int:

@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 
-from aggregator.store.column_types import Blob, DigestList, FreeText, Instant, JsonList, Line, Number
+from aggregator.store.column_types import Blob, DigestList, FreeText, Instant, JsonList, Line, Number, Traits
 from aggregator.store.page_tables import counts as counts
 from aggregator.store.page_tables import labels as labels
 from aggregator.store.page_tables import metadata as metadata
@@ -290,7 +290,7 @@ stories = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("title", Line, nullable=False),
-    Column("fingerprint", JsonList, nullable=False),
+    Column("fingerprint", Traits, nullable=False),
     Column("feeds", JsonList, nullable=False),
     Column("told", JsonList, nullable=False),
     Column("first_at", Instant, nullable=False),
@@ -311,8 +311,8 @@ reports = Table(
     Column("feed", Text, nullable=False),
     Column("title", Line, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("fingerprint", JsonList, nullable=False),
-    Column("features", JsonList, nullable=False),
+    Column("fingerprint", Traits, nullable=False),
+    Column("features", Traits, nullable=False),
     Column("alerted_rules", JsonList),
 )
 Index("reports_story", reports.c.story, reports.c.at)

@@ -2,8 +2,28 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import repeat
+from operator import itemgetter
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from aggregator.core.events import MAX_REPORTS
 from aggregator.core.model import (
@@ -20,6 +40,7 @@ from aggregator.core.model import (
 from aggregator.core.routing.batches import chosen_ids
 from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, LATEST, UNDONE_WITHIN, shortlist, unfolding
 from aggregator.store import mappers
+from aggregator.store.bulk import BulkStatement
 from aggregator.store.column_types import EPOCH, Instant, micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import (
@@ -39,13 +60,19 @@ from aggregator.store.schema import (
 from aggregator.store.undo import Watched
 
 Keys = dict[str, dict[str, datetime]]
+Nearest = dict[tuple[str, ...], tuple[list[str], list[str]]]
 REASON = update(hits).where(hits.c.id == bindparam("hit_id"))
+UNDONE = (
+    select(hits.c.rule, story_links.c.at)
+    .join(story_links, story_links.c.story == hits.c.story)
+    .where(story_links.c.at >= bindparam("since", type_=Instant), story_links.c.apart, SPLIT_OUT)
+)
 
 
 def find_related(
     connection: Connection, dialect: Dialect, question: RoutingQuery, homes: Collection[str]
-) -> tuple[tuple[Story, ...], Keys]:
-    """Return `homes` and the stories nearest to each of the lookups, oldest first; and who shares which key."""
+) -> tuple[tuple[Story, ...], Keys, Nearest]:
+    """Return `homes` and the stories nearest to each lookup, oldest first; who shares which key; which are nearest."""
     wanted = sorted({key for lookup in question.lookups for key in lookup})
     copies = [key for key in wanted if not key.startswith(EVENT_KEYS)]
     events = [key for key in wanted if key.startswith(EVENT_KEYS)]
@@ -54,21 +81,13 @@ def find_related(
         **_latest(connection, dialect, events, question.events_since),
     }
     while True:
-        near = {name for lookup in question.lookups for names in shortlist(lookup, found) for name in names}
-        joined = _joined(connection, dialect, near)
+        nearest = {lookup: shortlist(lookup, found) for lookup in question.lookups}
+        near = {name for lists in nearest.values() for names in lists for name in names}
+        rows = _rows(connection, dialect, near.union(homes))
+        joined = {row.id: row.joined for row in rows if row.joined is not None and row.id in near}
         if not joined:
-            return load_stories(connection, dialect, near.union(homes)), found
+            return _with_reports(connection, dialect, rows, MAX_REPORTS), found, nearest
         found = {key: _renamed(having, joined) for key, having in found.items()}
-
-
-def _joined(connection: Connection, dialect: Dialect, names: Collection[str]) -> dict[str, str]:
-    """Return those of these stories that are part of another one, with the id of that."""
-    query = select(stories.c.id, stories.c.joined).where(
-        dialect.is_in(stories.c.id, "ids"), stories.c.joined.is_not(None)
-    )
-    if not names:
-        return {}
-    return {row.id: row.joined for row in connection.execute(query, {"ids": dialect.list_param(sorted(names))})}
 
 
 def _renamed(having: Mapping[str, datetime], joined: Mapping[str, str]) -> dict[str, datetime]:
@@ -84,60 +103,96 @@ def _renamed(having: Mapping[str, datetime], joined: Mapping[str, str]) -> dict[
 def _latest(connection: Connection, dialect: Dialect, keys: Sequence[str], since: datetime | None) -> Keys:
     if not keys:
         return {}
-    asked, of_key = dialect.listed("keys"), story_keys.alias("of_key")
-    start = bindparam("since", type_=Instant)
-    floor = (
-        select(of_key.c.at)
-        .where(of_key.c.key == asked.c.value)
-        .order_by(of_key.c.at.desc())
-        .limit(1)
-        .offset(LATEST - 1)
-        .scalar_subquery()
-    )
-    query = (
-        select(story_keys.c.key, story_keys.c.story, story_keys.c.at)
-        .join_from(asked, story_keys, story_keys.c.key == asked.c.value)
-        .where(story_keys.c.at >= start, story_keys.c.at >= func.coalesce(floor, start))
-        .order_by(story_keys.c.key, story_keys.c.at, story_keys.c.story)
-    )
     found: dict[str, dict[str, datetime]] = {}
     bound = {"keys": dialect.list_param(keys), "since": since or EPOCH}
-    for key, story, at in connection.execute(query, bound):
+    for key, story, at in connection.execute(_latest_keys(dialect), bound):
         having = found.setdefault(key, {})
         having.pop(story, None)  # an earlier report of it has the key, too
         having[story] = at
     return found
 
 
+# Statements are made once: of a poll with one hit, making them costs more than running them.
+@cache
+def _latest_keys(dialect: Dialect) -> Select[Any]:
+    asked, of_key = dialect.listed("keys"), story_keys.alias("of_key")
+    start = bindparam("since", type_=Instant)
+    floor = _nth_latest(of_key.c.at, of_key.c.key == asked.c.value, LATEST)
+    return (
+        select(story_keys.c.key, story_keys.c.story, story_keys.c.at)
+        .join_from(asked, story_keys, story_keys.c.key == asked.c.value)
+        .where(story_keys.c.at >= start, story_keys.c.at >= func.coalesce(floor, start))
+        .order_by(story_keys.c.key, story_keys.c.at, story_keys.c.story)
+    )
+
+
+def _nth_latest(at: Column[Any], same: ColumnElement[bool], number: int) -> ScalarSelect[Any]:
+    return select(at).where(same).order_by(at.desc()).limit(1).offset(number - 1).scalar_subquery()
+
+
+@cache
+def _stories_named(dialect: Dialect) -> Select[Any]:
+    return select(stories).where(dialect.is_in(stories.c.id, "ids")).order_by(stories.c.first_at, stories.c.id)
+
+
+@cache
+def _report_names(dialect: Dialect, most: int | None) -> Select[Any]:
+    """Ask for the first report and the latest, with all that came as late (None: every one), in their order."""
+    columns = reports.c.id, reports.c.story, reports.c.at
+    if most is None:
+        found = select(*columns).where(dialect.is_in(reports.c.story, "ids")).subquery()
+        return select(found.c.id, found.c.story).order_by(found.c.at, found.c.id)
+    asked, of_story = dialect.listed("ids"), reports.alias("of_story")
+    floor = _nth_latest(of_story.c.at, of_story.c.story == asked.c.value, most)
+    late = select(*columns).join_from(asked, reports, reports.c.story == asked.c.value)
+    first = select(*columns).join_from(asked, reports, reports.c.id == asked.c.value)
+    found = union(late.where(reports.c.at >= func.coalesce(floor, literal(EPOCH, Instant))), first).subquery()
+    return select(found.c.id, found.c.story).order_by(found.c.at, found.c.id)
+
+
+@cache
+def _reports_named(dialect: Dialect) -> Select[Any]:
+    return select(reports).where(dialect.is_in(reports.c.id, "ids"))
+
+
+@cache
+def _set_apart(dialect: Dialect) -> Select[Any]:
+    links = select(story_links.c.story, story_links.c.other)
+    return links.where(dialect.is_in(story_links.c.story, "ids"), story_links.c.apart)
+
+
 def load_stories(
     connection: Connection, dialect: Dialect, wanted: Collection[str], most: int | None = MAX_REPORTS
 ) -> tuple[Story, ...]:
     """Return stories by id with their reports, the first and the latest of `most` (None: all), oldest story first."""
+    return _with_reports(connection, dialect, _rows(connection, dialect, wanted), most)
+
+
+def _rows(connection: Connection, dialect: Dialect, wanted: Collection[str]) -> Sequence[Row[Any]]:
     if not wanted:
         return ()
-    bound = {"ids": dialect.list_param(sorted(wanted))}
-    query = select(stories).where(dialect.is_in(stories.c.id, "ids")).order_by(stories.c.first_at, stories.c.id)
-    latest = select(reports.c.id, reports.c.story).where(dialect.is_in(reports.c.story, "ids"))
-    of_stories = select(reports).where(dialect.is_in(reports.c.id, "ids"))
-    split = select(story_links.c.story, story_links.c.other).where(
-        dialect.is_in(story_links.c.story, "ids"), story_links.c.apart
-    )
+    return connection.execute(_stories_named(dialect), {"ids": dialect.list_param(sorted(wanted))}).all()
+
+
+def _with_reports(
+    connection: Connection, dialect: Dialect, rows: Sequence[Row[Any]], most: int | None
+) -> tuple[Story, ...]:
+    if not rows:
+        return ()
+    bound = {"ids": dialect.list_param(sorted(row.id for row in rows))}
     # The chosen ones alone are read: an event that goes on for days has hundreds, with a page of traits each.
     came: dict[str, list[str]] = {}
-    for name, story in connection.execute(latest.order_by(reports.c.at, reports.c.id), bound):
+    for name, story in connection.execute(_report_names(dialect, most), bound):
         came.setdefault(story, []).append(name)
     chosen = {story: chosen_ids(story, ids, most) for story, ids in came.items()}
-    asked = dialect.list_param(sorted(name for names in chosen.values() for name in names))
-    found = {row.id: mappers.report(row) for row in connection.execute(of_stories, {"ids": asked})} if came else {}
+    asked = {"ids": dialect.list_param(sorted(name for names in chosen.values() for name in names))}
+    found = {row.id: mappers.report(row) for row in connection.execute(_reports_named(dialect), asked)} if came else {}
     # On PostgreSQL a report may be pruned between the two.
     known = {story: tuple(found[name] for name in names if name in found) for story, names in chosen.items()}
     apart: dict[str, set[str]] = {}
-    for story, other in connection.execute(split, bound):
+    for story, other in connection.execute(_set_apart(dialect), bound):
         apart.setdefault(story, set()).add(other)
-    return tuple(
-        mappers.story(row, known.get(row.id, ()), frozenset(apart.get(row.id, ())))
-        for row in connection.execute(query, bound)
-    )
+    return tuple(mappers.story(row, known.get(row.id, ()), frozenset(apart.get(row.id, ()))) for row in rows)
 
 
 def find_undescribed(
@@ -195,37 +250,36 @@ def rewrite_hits(connection: Connection, changed: Sequence[Hit], only: HitState 
 
 def write_stories(connection: Connection, dialect: Dialect, routed: RoutingResult | StoryEdit) -> None:
     """Write stories that were made, grew or became one, with their reports and the keys by which they are found."""
-    if routed.stories:
-        keep = ["first_at", "acknowledged_at"]
-        connection.execute(
-            dialect.upsert(stories, keep=keep), [mappers.story_values(story) for story in routed.stories]
-        )
-    if routed.reports:
-        values = [mappers.report_values(story, report) for story, report in routed.reports]
-        connection.execute(dialect.upsert(reports), values)
+    _upsert_stories(dialect).run(connection, [mappers.story_values(story) for story in routed.stories])
+    _upsert_reports(dialect).run(connection, [mappers.report_values(story, report) for story, report in routed.reports])
     if routed.keys:
         # A poll's reports come at one instant: their order makes them distinct, so that the latest can be counted.
         # Sorted, as neighbours in the table are written together.
-        rows = sorted((key, micros(at) + number, story) for number, (key, story, at) in enumerate(routed.keys))
-        dialect.insert_plain(connection, story_keys, rows)
+        rows: list[tuple[str, int, str]] = []
+        for story, at, keys in routed.keys:
+            first = micros(at) + len(rows)
+            rows += zip(keys, range(first, first + len(keys)), repeat(story))
+        dialect.insert_plain(connection, story_keys, sorted(rows, key=itemgetter(0)))
     for merged in routed.merged:
         merge_stories(connection, dialect, merged)
+
+
+@cache
+def _upsert_stories(dialect: Dialect) -> BulkStatement:
+    return BulkStatement(dialect.upsert(stories, keep=["first_at", "acknowledged_at"]))
+
+
+@cache
+def _upsert_reports(dialect: Dialect) -> BulkStatement:
+    return BulkStatement(dialect.upsert(reports))
 
 
 def find_unfolding(connection: Connection, now: datetime | None) -> frozenset[str]:
     """Return the rules whose retellings are not folded now, because people undid their folds."""
     if now is None:
         return frozenset()
-    undone = (
-        select(hits.c.rule, story_links.c.at)
-        .join(story_links, story_links.c.story == hits.c.story)
-        .where(
-            story_links.c.at >= now - DISTRUSTED - UNDONE_WITHIN,
-            story_links.c.apart,
-            SPLIT_OUT,
-        )
-    )
-    return unfolding([(rule, at) for rule, at in connection.execute(undone)], now)
+    undone = connection.execute(UNDONE, {"since": now - DISTRUSTED - UNDONE_WITHIN})
+    return unfolding([(rule, at) for rule, at in undone], now)
 
 
 def write_reasons(connection: Connection, reasons: Sequence[tuple[str, Because]]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 from aggregator.core.model import Entry, HitState
 from aggregator.core.stories import fingerprint, keys
 from aggregator.store import open_store
-from aggregator.store.column_types import JsonList, micros
+from aggregator.store.column_types import JsonList, Traits, micros
 from aggregator.store.location import parse_location
 from aggregator.store.mappers.stories import fingerprint_list
 from aggregator.store.migrate import upgrade
@@ -187,3 +187,6 @@ def test_lists_come_back_as_they_were() -> None:
     for value in (["Türkei", 1.5, None, {"a": [True]}], ["é" * 300] * 3, ["\ud800" + "x" * 600], [10**30, "y" * 600]):
         stored = write(value)
         assert (stored.isascii(), read(stored)) == (True, value)
+    write, read = Traits().bind_processor(dialect), Traits().result_processor(dialect, None)
+    for value in (["Türkei", ["\0", None]], ["é" * 300] * 3, ["\ud800", "x" * 600]):
+        assert read(write(value)) == value

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict, StoreError
+from aggregator.core.events import MAX_REPORTS
 from aggregator.core.model import (
     SPLIT_FROM,
     Because,
@@ -30,7 +31,7 @@ from aggregator.core.model import (
     Silence,
     StoredToday,
     StoryEdit,
-    StoryKey,
+    StoryKeys,
     StoryLink,
     StoryMerge,
     Undelivered,
@@ -587,7 +588,7 @@ async def test_a_person_splits_a_story(store: AnyStore) -> None:
                 link=StoryLink("s1", name, apart=True, by="ada", at=NOW + number * HOUR),
                 stories=(one, story(name, feeds=("b",))),
                 reports=((name, other),),
-                keys=(StoryKey("u:u2", name, NOW),),
+                keys=(StoryKeys(name, NOW, ("u:u2",)),),
                 hits=(left,),
                 deliveries=(delivery(f"d{number}", hits=(chosen.id,), story=name),),
             )
@@ -620,6 +621,32 @@ async def test_a_story_whose_reports_share_a_key_is_found_once_by_the_latest(sto
     assert {story.id for story in context.stories} == {"s1", "s2"}
     assert [[*having] for having in context.keys.values()] == [["s2", "s1"]] * len(context.keys)
     assert all(having["s1"] >= NOW + HOUR for having in context.keys.values())
+
+
+async def test_of_a_story_of_many_reports_the_first_and_the_latest_are_read(store: AnyStore) -> None:
+    """So what an entry costs does not grow with its story; reports of one poll come at one instant."""
+    one, traits = story("s1"), story().fingerprint
+    names = ["s1", *(f"r{number:03}" for number in range(90))]
+    reports = tuple(
+        (
+            "s1",
+            Report(
+                id=name,
+                feed="a",
+                title=name,
+                at=NOW + MINUTE * (place // 3),
+                fingerprint=traits,
+                features=Features(),
+                origin="s1",
+            ),
+        )
+        for place, name in enumerate(names)
+    )
+    await stored(store, routed=making(one, reports=reports))
+    (found,) = (await asked(store, like(traits))).stories
+    assert [report.id for report in found.reports] == ["s1", *names[1 - MAX_REPORTS :]]
+    whole, _ = await store.catalog.story("s1")
+    assert len(whole.reports) == len(names)
 
 
 async def test_stories_of_long_ago_are_found_by_nothing(store: AnyStore) -> None:

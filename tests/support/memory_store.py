@@ -12,6 +12,7 @@ from msgspec import structs
 
 from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
+from aggregator.core.events import MAX_REPORTS
 from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overdue
 from aggregator.core.model import (
     REPORTED,
@@ -72,6 +73,7 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.lanes import slot_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
+from aggregator.core.routing.batches import chosen_reports
 from aggregator.core.settings import Feed
 from aggregator.core.stories import EVENT_KEYS, shortlist, unfolding
 from aggregator.core.titles import hit_outcome
@@ -218,7 +220,8 @@ class Tables:
             )
             self.stories[story.id] = structs.replace(self.stories[story.id], reports=(), apart=frozenset())
         self.reports |= {report.id: (story, report) for story, report in routed.reports}
-        for number, (key, story_id, at) in enumerate(routed.keys):
+        rows = ((key, story_id, at) for story_id, at, keys in routed.keys for key in keys)
+        for number, (key, story_id, at) in enumerate(rows):
             self.story_keys.setdefault(story_id, {})[key] = at + number * MICROSECOND
         for merged in routed.merged:
             self.merge(merged)
@@ -502,7 +505,8 @@ class MemoryFeeds:
         wanted = {key for lookup in question.lookups for key in lookup}
         keys = {key: found for key in sorted(wanted) if (found := self._having(key, question))}
         near = {name for lookup in question.lookups for names in shortlist(lookup, keys) for name in names}
-        stories = [tables.story(name) for name in near.union(homes.values())]
+        wholes = [tables.story(name) for name in near.union(homes.values())]
+        stories = [replace(one, reports=chosen_reports(one.id, one.reports, MAX_REPORTS)) for one in wholes]
         return RoutingContext(
             known=frozenset(question.hits) & tables.hits.keys(),
             homes=homes,

@@ -16,7 +16,7 @@ from aggregator.core.model import (
     RoutingQuery,
     RoutingResult,
     Story,
-    StoryKey,
+    StoryKeys,
     UnroutedPoll,
 )
 from aggregator.core.settings import Feed
@@ -52,7 +52,7 @@ def story(name: str = "s1", **given: Any) -> Story:
 
 def making(*stories: Story, **rest: Any) -> RoutingResult:
     """What routing decides that makes these stories, to be found by the keys of their fingerprints."""
-    found_by = tuple(StoryKey(key, one.id, one.last_at) for one in stories for key in keys(one.fingerprint))
+    found_by = tuple(StoryKeys(one.id, one.last_at, keys(one.fingerprint)) for one in stories)
     return RoutingResult(stories=stories, keys=found_by, **rest)
 
 

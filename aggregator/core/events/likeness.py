@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import nlargest
+from itertools import compress
 from math import fsum, sqrt
 
 from aggregator.core.events.frequencies import LOGS, idf, length, weights
@@ -82,9 +83,15 @@ class Comparison:
 
     def __init__(self, new: Report, known: Weights) -> None:
         self._new, self._known = new, known
-        self._weights = weights(new.features, known.frequencies)
-        self._stems = frozenset(self._weights)
-        self._norm = sqrt(fsum(weight * weight for weight in self._weights.values()))
+        self._stems = frozenset(compress(new.features.stems, new.features.counts))
+
+    @cached_property
+    def _weights(self) -> Mapping[str, float]:
+        return weights(self._new.features, self._known.frequencies)
+
+    @cached_property
+    def _norm(self) -> float:
+        return sqrt(fsum(weight * weight for weight in self._weights.values()))
 
     @cached_property
     def _shown(self) -> Mapping[str, str]:

@@ -73,7 +73,8 @@ class Batch:
             if (found := self._having(key, question))
         }
         homes = {entry: story for entry, story in self._context.homes.items() if entry in question.entries}
-        near = {name for lookup in question.lookups for names in shortlist(lookup, keys) for name in names}
+        nearest = {lookup: shortlist(lookup, keys) for lookup in question.lookups}
+        near = {name for found in nearest.values() for names in found for name in names}
         stories = [self._stories[name] for name in near.union(homes.values()) if name in self._stories]
         return replace(
             self._context,
@@ -81,6 +82,7 @@ class Batch:
             stories=tuple(sorted(stories, key=lambda story: (story.first_at, story.id))),
             homes=homes,
             keys=keys,
+            nearest=nearest,
             undelivered=tuple(sorted(one for story in stories for one in self._undelivered.get(story.id, ()))),
             histories=tuple(self._history(rule, since) for rule, since in question.histories),
         )
@@ -99,9 +101,10 @@ class Batch:
         self._closed = self._closed or bool(result.merged)
         for story in result.stories:
             self._stories[story.id] = replace(story, reports=chosen_reports(story.id, story.reports, MAX_REPORTS))
-        for key, name, at in result.keys:
-            found = sorted({**self._keys.get(key, {}), name: at}.items(), key=lambda one: (one[1], one[0]))
-            self._keys[key] = dict(found[-LATEST:])
+        for name, at, keys in result.keys:
+            for key in keys:
+                found = sorted({**self._keys.get(key, {}), name: at}.items(), key=lambda one: (one[1], one[0]))
+                self._keys[key] = dict(found[-LATEST:])
         for one in result.redelivered:
             self._undelivered[one.story].remove(one)
 
@@ -112,7 +115,7 @@ class Batch:
             hits=tuple(one for result in results for one in result.hits),
             stories=tuple({story.id: story for result in results for story in result.stories}.values()),
             reports=tuple({report.id: (story, report) for r in results for story, report in r.reports}.values()),
-            keys=tuple({(one.key, one.story): one for result in results for one in result.keys}.values()),
+            keys=tuple(one for result in results for one in result.keys),
             reasons=tuple(one for result in results for one in result.reasons),
             merged=tuple(one for result in results for one in result.merged),
             deliveries=tuple(one for result in results for one in result.deliveries),

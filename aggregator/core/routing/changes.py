@@ -20,7 +20,7 @@ from aggregator.core.model import (
     Report,
     Story,
     StoryEdit,
-    StoryKey,
+    StoryKeys,
     StoryLink,
     StoryMerge,
 )
@@ -72,7 +72,7 @@ def plan_split(
     kept = replace(story, feeds=_feeds(left), reports=())
     if own is not None and own.id == story.id and rest:  # its first report left
         kept = replace(kept, title=rest[0].title, fingerprint=rest[0].fingerprint)
-    keys = tuple(StoryKey(key, name, report.at) for key in lookup(report, frequencies, router.settings.stories))
+    keys = (StoryKeys(name, report.at, lookup(report, frequencies, router.settings.stories)),)
     return StoryEdit(
         link=StoryLink(story.id, name, apart=True, by=by, at=now),
         stories=(kept, new),

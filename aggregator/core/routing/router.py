@@ -154,11 +154,11 @@ class Router:
         details = [detail for verdict in verdicts for detail in verdict.hits]
         if part:
             details = [t if t.story else replace(t, subject=(*t.subject, f"part {part}")) for t in details]
-        merged = index.merged()
+        routed, merged = [verdict.hit for verdict in verdicts], index.merged()
         renamed = {one.story: one.into for one in merged}
-        details = [replace(t, story=renamed.get(t.story, t.story)) if t.story else t for t in details]
+        details = [replace(t, story=renamed[t.story]) if t.story in renamed else t for t in details]
         return RoutingResult(
-            hits=tuple(structs.replace(v.hit, story=renamed.get(v.hit.story or "", v.hit.story)) for v in verdicts),
+            hits=tuple(structs.replace(h, story=renamed[h.story]) if h.story in renamed else h for h in routed),
             stories=index.changed(),
             reports=index.reports(),
             keys=index.keys(),

@@ -1,8 +1,10 @@
 """The stories known while one poll is routed, and the channels that each was sent to."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -18,16 +20,18 @@ from aggregator.core.model import (
     Report,
     RoutingContext,
     Story,
-    StoryKey,
+    StoryKeys,
     StoryMerge,
     Undelivered,
 )
+from aggregator.core.routing.batches import chosen_reports
 from aggregator.core.settings import RuleConfig, Settings
 from aggregator.core.settings import Stories as StorySettings
 from aggregator.core.stories import find_copy, reports_of, shortlist
 from aggregator.core.stories import keys as copy_keys
 
 EntryRef = tuple[str, str]  # feed and key
+KEPT = 4 * events.MAX_REPORTS  # reports of a story while a poll is routed, else a hit's cost would grow with them
 
 
 def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
@@ -174,14 +178,18 @@ class StoryIndex:
         self._weights = events.Weights(frequencies)
         self._lookups = {reports[ref].id: (reports[ref], keys) for ref, keys in lookups.items()}
         self._stories: dict[str, Story] = {story.id: story for story in context.stories}
-        self._by_key: dict[str, dict[str, datetime]] = {key: dict(found) for key, found in context.keys.items()}
+        self._by_key: dict[str, dict[str, datetime]] = {**context.keys}
+        self._own: dict[str, dict[str, datetime]] = {}  # of these, what this poll has added to
+        self._before = context.nearest
+        times = Counter(chain.from_iterable(keys for _, keys in self._lookups.values()))
+        self._unshared = {key for key, count in times.items() if count == 1}  # nothing else of this poll asks for them
         self.unfolding = context.unfolding
         self._attached: dict[EntryRef, Membership] = {}
         self._grown: dict[str, int] = {}
         self._changed: dict[str, None] = {}
         self._merged: dict[str, str] = {}
         self._written: dict[str, tuple[str, Report]] = {}
-        self._keys: dict[tuple[str, str], datetime] = {}
+        self._keys: list[StoryKeys] = []
 
     def attach(self, entry: Entry) -> Story:
         """Return the story of this entry, made if no story has it yet; the same for each of its hits."""
@@ -250,13 +258,18 @@ class StoryIndex:
         """Return the story that has this report already, word for word or in other words, and why."""
         if not self._settings.stories.collapse:
             return None, Because()
-        copies, retold = shortlist(self._lookup(report), self._by_key)
+        copies, retold = self._nearest(self._lookup(report))
         copy = find_copy(report.fingerprint, self._known(copies, besides), feed, report.at)
         if copy is not None:
             return copy.story, events.copy_because(report, copy.story, copy.report)
         apart = besides.apart if besides else frozenset[str]()
         near = self._known(dict.fromkeys((*copies, *retold)), besides)
         return events.join(report, near, self._frequencies, self._policy, apart=apart, known=self._weights)
+
+    def _nearest(self, found_by: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the stories to compare with: those that were found before, if this poll has added none."""
+        known = self._before.get(found_by) if self._own.keys().isdisjoint(found_by) else None
+        return known or shortlist(found_by, self._by_key)
 
     def _known(self, names: Iterable[str], besides: Story | None) -> list[Story]:
         """Return the stories with these ids, as far as they were loaded, but not the ones that a person set apart."""
@@ -324,9 +337,9 @@ class StoryIndex:
         """Return the reports to be written, each with the id of its story."""
         return tuple((self._current(story).id, report) for story, report in self._written.values())
 
-    def keys(self) -> tuple[StoryKey, ...]:
+    def keys(self) -> tuple[StoryKeys, ...]:
         """Return the keys by which those are found."""
-        return tuple(StoryKey(key, self._current(story).id, at) for (key, story), at in self._keys.items())
+        return tuple(one._replace(story=self._current(one.story).id) for one in self._keys)
 
     def merged(self) -> tuple[StoryMerge, ...]:
         """Return the stories that became part of others, each with the one that holds it now."""
@@ -348,12 +361,18 @@ class StoryIndex:
         if not story.reports and story.id in self._stories:  # it is from before there were any
             self._written |= {known.id: (story.id, known) for known in reports_of(story)}
         self._written[report.id] = (story.id, report)
-        for key in self._lookup(report):
-            self._keys[key, story.id] = report.at
-            self._by_key.setdefault(key, {})[story.id] = report.at
+        found_by = self._lookup(report)
+        self._keys.append(StoryKeys(story.id, report.at, found_by))
+        for key in found_by:
+            if key in self._unshared:
+                continue
+            if key not in self._own:
+                self._own[key] = self._by_key[key] = dict(self._by_key.get(key, ()))
+            self._own[key][story.id] = report.at
         others = tuple(known for known in reports_of(story) if known.id != report.id)
         first = (report, *others) if report.id == story.id else (*others, report)
-        return self._put(replace(story, reports=first, last_at=max(story.last_at, report.at)))
+        kept = chosen_reports(story.id, first, KEPT)
+        return self._put(replace(story, reports=kept, last_at=max(story.last_at, report.at)))
 
     def _grow(self, story: Story, report: Report) -> Story:
         last_at = max(story.last_at, report.at)

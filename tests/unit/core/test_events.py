@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -96,6 +96,7 @@ WORDS = [f"word{number}" for number in range(12)]
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=3, max_size=20).map(" ".join)
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, st.lists(TEXTS, max_size=4), st.sampled_from([0.0, 2.0, 30.0]))
 def test_the_quick_bound_hides_nothing_that_is_alike(one: str, other: str, rest: list[str], hours: float) -> None:
     """Whatever words two reports share, and however frequent these are: what counts is never skipped."""

@@ -327,6 +327,29 @@ def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.
     assert work[1] <= 8 * work[0]
 
 
+def test_the_work_for_a_hit_does_not_grow_with_the_reports_of_its_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many hits of one event a poll brings, each is compared with as few reports as if it had come alone."""
+    compared: list[int] = []
+
+    def counting(new: Any, candidates: Sequence[Story], *rest: Any, **options: Any) -> Any:
+        compared.append(sum(len(story.reports) for story in candidates))
+        return join(new, candidates, *rest, **options)
+
+    join = events.join
+    monkeypatch.setattr(events, "join", counting)
+    shared = [f"shared{letter}" for letter in "abcdefghijklmnopqrstuvw"]
+    words = ["".join(sample("abcdefghijklmnoprstuv", 6)) for _ in range(4000)]
+    many = [
+        entry(f"k{i}", feed=f"f{i}", title=" ".join(sample(words, 6)), content=" ".join(sample(shared, 20)))
+        for i in range(120)
+    ]
+    routed = run([hit(e) for e in many], many, [rule()])
+    assert len(routed.reports) == 120
+    assert len(routed.stories) < 10
+    assert max(len(story.reports) for story in routed.stories) == story_index.KEPT
+    assert max(compared) <= len(routed.stories) * story_index.KEPT
+
+
 def test_routing_describes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries are described before the transaction in which their hits are routed."""
     e = entry("k", content=TEXT)
