@@ -506,7 +506,7 @@ class MemoryFeeds:
         keys = {key: found for key in sorted(wanted) if (found := self._having(key, question))}
         near = {name for lookup in question.lookups for names in shortlist(lookup, keys) for name in names}
         wholes = [tables.story(name) for name in near.union(homes.values())]
-        stories = [replace(one, reports=chosen_reports(one.id, one.reports, MAX_REPORTS)) for one in wholes]
+        stories = [structs.replace(one, reports=chosen_reports(one.id, one.reports, MAX_REPORTS)) for one in wholes]
         return RoutingContext(
             known=frozenset(question.hits) & tables.hits.keys(),
             homes=homes,
