@@ -197,7 +197,10 @@ def _named(channel: Channel) -> Iterator[Target]:
     problems: list[Problem] = []
     for field, value in channel.fields.items():
         if field not in known:
-            hint = did_you_mean(field, tuple(known)).strip(" ()") or f"known fields: {', '.join(sorted(known))}"
+            others = sorted(known.keys() - {"name"})  # which is the channel's own
+            hint = did_you_mean(field, others).strip(" ()") or f"known fields: {', '.join(others)}"
+            if schema in ("mailto", "mailtos") and field in ("from_name", "sender", "sender_name", "display_name"):
+                hint = "write from: Alerts <alerts@example.org>"
             problems.append(Problem(path=(field,), message=f"{schema} has no field {field!r}", hint=hint))
             continue
         try:

@@ -168,6 +168,17 @@ async def test_one_who_is_refused_keeps_the_mail_from_nobody_else(copied: str) -
     assert len(box.mails) == 1
 
 
+async def test_the_sender_has_a_name() -> None:
+    """It is written with the address; the hints name no key that a channel cannot have."""
+    with postbox() as box:
+        await send(channel(box.port, **{"from": "Watch Desk <desk@example.org>"}))
+    assert box.mails[0]["From"] == "Watch Desk <desk@example.org>"
+    (problem,) = check_channels([channel(25, from_name="Watch Desk")])
+    assert problem.hint == "write from: Alerts <alerts@example.org>"
+    (problem,) = check_channels([channel(25, nam="Watch Desk")])
+    assert "name" not in (problem.hint or "").replace(",", "").split()
+
+
 @pytest.mark.parametrize("sender", ["", "Desk", "a@b@c"])
 def test_a_mail_without_a_sender(sender: str) -> None:
     """The check says which key is missing, in our words."""
