@@ -134,11 +134,21 @@ def sample(pid: int, database: Path, began: float) -> Sample:
 
 
 def slope_per_hour(samples: list[Sample], name: str) -> float:
-    """The least-squares slope of a figure."""
-    times, values = [one.at_s / 3600 for one in samples], [float(getattr(one, name)) for one in samples]
-    mean_t, mean_v = sum(times) / len(times), sum(values) / len(values)
-    spread = sum((at - mean_t) ** 2 for at in times)
-    return sum((at - mean_t) * (value - mean_v) for at, value in zip(times, values, strict=True)) / spread
+    """The least-squares slope of a figure, among samples of equally many processes.
+
+    Each round of polls starts parse workers and ends them. Were all samples one line, rounds that take longer because the
+    machine is busy would look like growth.
+    """
+    groups: dict[int, list[Sample]] = {}
+    for one in samples:
+        groups.setdefault(one.processes, []).append(one)
+    above = below = 0.0
+    for group in groups.values():
+        times, values = [one.at_s / 3600 for one in group], [float(getattr(one, name)) for one in group]
+        mean_t, mean_v = sum(times) / len(times), sum(values) / len(values)
+        above += sum((at - mean_t) * (value - mean_v) for at, value in zip(times, values, strict=True))
+        below += sum((at - mean_t) ** 2 for at in times)
+    return above / below
 
 
 def main() -> None:
