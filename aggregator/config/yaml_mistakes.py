@@ -1,6 +1,7 @@
 """Common YAML mistakes, each with the corrected line."""
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TIGHT_COLON = re.compile(r"(\s*(?:- +)*[A-Za-z_]+):(?!//)([^\s:].*)")
 _BULLET = re.compile(r"(\s*)([*\u00b7\u2010-\u2015\u2022\u2023\u2043\u2212\u25aa\u25cf\u25e6\u2796\uff0d])\s+(\S.*)")
 _TIGHT_DASH = re.compile(r"(\s*)-((?:[A-Za-z_]+:(?:\s.*)?|[\[{].*))")
-_COMMA_LOST = re.compile(r"(.*\S)\s*;?\s+([a-z_]+)(:(?:\s.*)?)", re.DOTALL)
+_NEXT_KEY = re.compile(r"(?<=\s)([a-z_]+):(?!\S)")
 _SEVERAL_QUOTED = re.compile(rf"({_QUOTED.pattern})(?:\s+({_QUOTED.pattern}))+")
 _LOST = re.compile(r"\s*(?:- +)*(?:-|[\w-]+:)\s+(#\S.*)")
 _OPENED = {"sequence": ("list", "]"), "flow": ("mapping", "}"), "": ("quote", "the closing quote")}
@@ -231,8 +232,9 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
         if value[0] == "#":
             return "# begins a comment, the rest of this list is lost", single_quoted(value)
         return f"{value[0]} at the start has a special meaning in YAML", single_quoted(value)
-    if flow and (found := _COMMA_LOST.fullmatch(value)) and found[2] in _keys():
-        return f"a comma is missing before {found[2]}:", f"{found[1].removesuffix(';')}, {found[2]}{found[3]}"
+    if flow and (found := deque(_NEXT_KEY.finditer(value), maxlen=1)) and found[0][1] in _keys():
+        before, after = value[: found[0].start()].rstrip(), value[found[0].start() :]
+        return f"a comma is missing before {found[0][1]}:", f"{before.removesuffix(';')}, {after}"
     if re.search(r":(\s|$)", value):
         return "unquoted text contains a colon", single_quoted(value)
     return None
