@@ -136,8 +136,8 @@ def sample(pid: int, database: Path, began: float) -> Sample:
 def slope_per_hour(samples: list[Sample], name: str) -> float:
     """The least-squares slope of a figure, among samples of equally many processes.
 
-    Each round of polls starts parse workers and ends them. Were all samples one line, rounds that take longer because the
-    machine is busy would look like growth.
+    Each round of polls starts parse workers and ends them. Were all samples one line, rounds that take longer on a busy
+    machine would look like growth.
     """
     groups: dict[int, list[Sample]] = {}
     for one in samples:

@@ -196,6 +196,7 @@ SPEAKERS = {
     "notify/bounded.py": "reads sockets that others opened",
     "notify/smtp.py": "channels go where the operator says",
     "notify/http_capture.py": "the same",
+    "notify/replies.py": "the same",
     "telemetry/systemd.py": "a socket of the machine's own",
     "web/origins.py": "the name of this machine",
     "web/server.py": "listens",
