@@ -50,9 +50,9 @@ def test_readiness_ends_with_the_first_write_that_fails(
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, before)
         wait_for(lambda: len(receiver.accepted) >= 20, what="everything")
         wait_for(lambda: get(port, "/readyz")[0] == 200, what="readiness")
+        wait_for(lambda: "the database is writable again" in service.log.read_text(), what="the line that says so")
         assert service.stop() == 0
     assert "Traceback" not in service.log.read_text()
-    assert "the database is writable again" in service.log.read_text()
 
 
 def test_damage_is_reported_past_the_database(publisher: Publisher, receiver: Receiver, service: Service) -> None:
