@@ -116,8 +116,8 @@ def note_postings(loaded: "Loaded", postings: "Postings | None", config: Path) -
         return
     import msgspec
 
-    note = msgspec.msgpack.encode((_compiled(read), postings.fields, postings.keys))
     try:
+        note = msgspec.msgpack.encode((_compiled(read), postings.fields, postings.keys))
         _write(_postings_file(), sha256(note).digest() + note)
     except (OSError, ValueError) as error:
         log.debug("the next pass will compile all rules anew: %s", error)
