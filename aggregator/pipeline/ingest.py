@@ -170,9 +170,8 @@ class Ingestor:
 
                 sitemaps = SitemapReader(self._fetcher, self._parser)
                 response, parsed = await sitemaps.read(feed, state, response, parsed, self._recall(state))
-            response = structs.replace(
-                response, body=b"", held=None
-            )  # what was read need not be kept until all is stored
+            # What was read need not be kept until all is stored.
+            response = structs.replace(response, body=b"", held=None)
             return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
             return await self._failed(active, feed, state, error)
