@@ -12,6 +12,7 @@ from itertools import islice
 from unicodedata import category
 
 from aggregator.core.rules.separators import (
+    DASHES,
     CodeSeparator,
     Separator,
     SeparatorContext,
@@ -20,7 +21,7 @@ from aggregator.core.rules.separators import (
     normalize_separator,
     separator_of,
 )
-from aggregator.core.text.affixes import stems
+from aggregator.core.text.affixes import behind_prefixes, stems
 from aggregator.core.text.fold import IGNORABLE, fold_cased, without_invisible
 from aggregator.core.text.tokens import TokenizedText, between, lone_word, token_kind, words
 
@@ -32,6 +33,7 @@ _WORD = re.compile(r"\S+")
 _DESIGNATOR = re.compile(r"([A-Za-z]+)-([0-9]+)")
 _INITIAL_AFTER = re.compile(r"\.[^\W\d_]\b")
 _INITIAL_BEFORE = re.compile(r"(?:^|\W)[^\W\d_]\.$")
+_DASHES = DASHES + "_"
 _NUMBER_POINT = ".,٫٬'’"
 
 
@@ -266,7 +268,7 @@ def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
     # word before a hyphen is ordinary prose (anti-400, post-2014), where the number stands for itself.
     if not gap:
         return letters[-1:].isalpha() and (letters.isupper() or code or len(letters) > 1)
-    return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and letters.isupper() and len(letters) <= 4
+    return len(gap) == 1 and gap in _DASHES and letters.isupper() and len(letters) <= 4
 
 
 def inflected(form: str, term: str, langs: frozenset[str]) -> Atom:
@@ -343,6 +345,13 @@ def _designator(term: str, body: str, exact: bool) -> Atom | None:
     gaps = (separator_of("-", letters, digits, code=True),)
     cased = (letters, digits) if exact else None
     return Atom(term=term, tokens=(letters.lower(), digits), separators=gaps, cased=cased, code=_has_code(gaps))
+
+
+def prefixed(written: Atom) -> list[Atom]:
+    """Build the atoms of a phrase whose short first word is written together with a preposition: באו"ם."""
+    if len(written.tokens) < 2 or sum(map(len, written.tokens)) < LEAST_PREFIX or written.lead or written.cased:
+        return []
+    return [replace(written, tokens=(first, *written.tokens[1:])) for first in behind_prefixes(written.tokens[0])]
 
 
 def respelled(written: Atom, term: str) -> Atom:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from aggregator.core.rules import foreign_syntax
-from aggregator.core.rules.atoms import Atom, BadTerm, atom, inflected, respelled
+from aggregator.core.rules.atoms import Atom, BadTerm, atom, inflected, prefixed, respelled
 from aggregator.core.rules.lexer import LIST_NAME
 from aggregator.core.rules.syntax_tree import ListRef, Term
 from aggregator.core.rules.transliteration import code_spellings, name_spellings
@@ -66,6 +66,7 @@ def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tupl
     atoms = dict.fromkeys([written])
     if (compound := glued(text)) != text:
         atoms[atom(compound, exact)] = None
+    atoms.update(dict.fromkeys(prefixed(written)))
     if written.code:
         atoms.update(dict.fromkeys(renumbered(written) or spelled_out(written)))
     if translit and not written.code and not exact:

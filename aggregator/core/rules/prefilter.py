@@ -24,7 +24,8 @@ def prefilter(rule: Rule) -> tuple[Group, ...]:
 
 def spellings(rule: Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return each term that is also found in other scripts, with these spellings (`rules show`)."""
-    others = {clause.label: tuple(atom.term for atom in clause.atoms[1:]) for clause in term_clauses(rule.plan)}
+    clauses = term_clauses(rule.plan)
+    others = {of.label: tuple(dict.fromkeys(a.term for a in of.atoms[1:] if a.term != of.label)) for of in clauses}
     return tuple((term, spelled) for term, spelled in others.items() if spelled)
 
 

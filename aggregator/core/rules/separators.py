@@ -11,10 +11,11 @@ from unicodedata import normalize
 
 from aggregator.core.text.tokens import is_wide, token_kind
 
-DASHES = "-\u2010\u2011\u2012\u2013\u2212\uff0d\ufe63\u05be\u058a"
+DASHES = "-\u2010\u2011\u2012\u2013\u2212\uff0d\ufe63\u05be\u058a\u02d7\u1806\u2043\u207b\u208b"
 APOSTROPHES = "'\u2018\u2019\u02bc\u02b9\u02bb\u02bf\u2032\u00b4`\uff07"
 SPACES = " \u00a0\u2000-\u200a\u202f\u205f\u3000\t"
-_CODE_JOINERS = frozenset(DASHES + "/_\uff0f\uff3f")
+_SLASHES = "/\u2044\u2215\uff0f"
+_CODE_JOINERS = frozenset(DASHES + _SLASHES + "_\uff3f")
 _NUMBER_JOINERS = frozenset(DASHES + "_")
 _ONE_SPACE = re.compile(f"[{SPACES}]")
 # Blanks with at most one line break; or a hyphen, which may be followed by a line break (as at the
@@ -23,9 +24,14 @@ _PLAIN = re.compile(
     f"[{APOSTROPHES}]?(?:[{SPACES}]{{1,8}}|[{SPACES}]{{0,4}}\\n[{SPACES}]{{0,4}}|[_{re.escape(DASHES)}]\\n?|\u0f0b)[{APOSTROPHES}]?"
     f"|[{APOSTROPHES}]{{1,2}}"
 )
-_WIDE_JOINERS = frozenset("\n \u3000\u00a0・·‧•･＝")
+_WIDE_JOINERS = frozenset("\n \u3000\u00a0・·‧•･＝゠")
 _TIDY = str.maketrans(
-    {**dict.fromkeys(DASHES, "-"), **dict.fromkeys(APOSTROPHES, "'"), **dict.fromkeys("“”„«»″״＂", '"')}
+    {
+        **dict.fromkeys(DASHES, "-"),
+        **dict.fromkeys(_SLASHES, "/"),
+        **dict.fromkeys(APOSTROPHES, "'"),
+        **dict.fromkeys("“”„«»″״＂", '"'),
+    }
 )
 
 
@@ -78,15 +84,19 @@ class CodeSeparator:
 class WordSeparator:
     """Between words: blanks, a line break, a hyphen, an apostrophe; never a paragraph.
 
-    `short` are a few letters beside digits, a capital first (`MH 17`, `Mk 48`): nothing will do too.
+    `short` are a few letters beside digits, a capital first (`MH 17`, `Mk 48`): nothing will do too. `wide`: words in
+    Han or kana, as the parts of a foreign name, which a middle dot divides, a blank, or nothing.
     """
 
     unspaced: bool = False
     short: str | None = None
+    wide: bool = False
 
     def allows(self, gap: str, sides: SeparatorContext) -> bool:
         if not gap:
             return self.unspaced or self.short is not None
+        if self.wide and gap in _WIDE_JOINERS:
+            return True
         if self.short is not None and len(self.short) == 1 and _ONE_SPACE.match(gap):
             letters = sides.right if sides.left[-1:].isdecimal() else sides.left
             return letters == letters.upper()
@@ -133,6 +143,8 @@ def separator_of(written: str, left: str, right: str, *, code: bool) -> Separato
     mixed = kinds == {"letter", "digit"}
     if not written:
         return CodeSeparator(_is_mixed(letters)) if mixed else NoSeparator(is_wide(left) or is_wide(right))
+    if written in _WIDE_JOINERS and is_wide(left) and is_wide(right):
+        return WordSeparator(unspaced=True, wide=True)
     tidied = normalize_separator(written)
     if tidied in ("-", "_"):
         return _joined(letters, kinds, code=code)

@@ -34,6 +34,7 @@ _TO_CYRILLIC = {
     "shch": "щ", "kh": "х", "sh": "ш", "ch": "ч", "zh": "ж", "ts": "ц", "yu": "ю", "ya": "я", "yo": "ё",
     **dict(zip("abcdefghijklmnopqrstuvwxyz", "абсдефгхийклмнопкрстуввхйз", strict=True)),
 }  # fmt: skip
+_TO_UKRAINIAN = {**_TO_CYRILLIC, "i": "і"}
 _TO_GREEK = dict(zip("abcdefghiklmnoprstuvwxyz", "αβκδεφγηικλμνοπρστυβωξυζ", strict=True))
 _TO_ARABIC = {
     "kh": "خ", "sh": "ش", "ch": "تش", "th": "ث", "x": "كس",
@@ -116,6 +117,7 @@ def code_spellings(term: str) -> tuple[str, ...]:
             spelled = _each_run(latin, respell)
             if spelled:
                 found[spelled] = None
+        found.update(dict.fromkeys(_mixed(latin)))
     if _NAMED.search(term):
         nth_of = _nth_latin if _CYRILLIC.search(fold(term)) else _nth_cyrillic
         for latin in (term, *heard) if nth_of is _nth_cyrillic else (term,):
@@ -140,6 +142,18 @@ def name_spellings(term: str) -> tuple[str, ...]:
         tables = (_NAMES_TO_CYRILLIC, _NAMES_TO_UKRAINIAN, _NAMES_TO_GREEK)
     found = (spelled for table in tables for spelled in islice(_respellings(bare, table), MAX_SPELLINGS // len(tables)))
     return tuple(dict.fromkeys(spelled for spelled in found if spelled != bare))
+
+
+def _mixed(latin: str) -> Iterator[str]:
+    """Yield spellings with some runs of letters in Latin and some in Cyrillic, as two keyboards write Tu-22M3."""
+    russian = _each_run(latin, _cyrillic)
+    ours, theirs = _runs(latin), _runs(russian or "")
+    if len(ours) != len(theirs) or len(ours) < 5:
+        return
+    alike = [_look_latin(part) or part for part in theirs]
+    typed = [_look_cyrillic(part) or part for part in ours]
+    for first, rest in ((ours, theirs), (theirs, ours), (theirs, alike), (typed, ours)):
+        yield "".join((*first[:2], *rest[2:]))
 
 
 def _in_latin(term: str) -> tuple[list[str], list[str]]:
@@ -313,8 +327,9 @@ def _letter_called(run: str) -> str | None:
 # Designators have few letters, so these are asked for the same ones again and again.
 _remembered = lru_cache(maxsize=1 << 13)
 _cyrillic, _greek, _sound_arabic = map(_remembered, map(_single, (_TO_CYRILLIC, _TO_GREEK, _TO_ARABIC)))
-_look_latin = _remembered(_looks(_LOOKS_LATIN))
+_ukrainian = _remembered(_single(_TO_UKRAINIAN))
+_look_latin, _look_cyrillic = (_remembered(_looks(table)) for table in (_LOOKS_LATIN, _LOOKS_CYRILLIC))
 _RESPELLINGS: tuple[Respelling, ...] = (
-    _cyrillic, _remembered(_looks(_LOOKS_CYRILLIC)), _greek, _remembered(_looks(_LOOKS_GREEK)), _remembered(_arabic),
+    _cyrillic, _ukrainian, _look_cyrillic, _greek, _remembered(_looks(_LOOKS_GREEK)), _remembered(_arabic),
     *(_remembered(_called(script)) for script in _CALLED),
 )  # fmt: skip

@@ -57,6 +57,17 @@ def stems(word: str) -> tuple[Stem, ...]:
     return _after_arabic(word) if "\u0600" <= first <= "\u06ff" else ()
 
 
+def behind_prefixes(first: str) -> tuple[str, ...]:
+    """Return the first word of a phrase (تل of تل أبيب, או of או"ם) with the prefixes that may stand before it.
+
+    Only for a word that is too short to be looked for inside another by itself; the rest of the phrase tells.
+    """
+    if len(first) >= _LEAST:
+        return ()
+    prefixes = _HEBREW if "\u0590" <= first[0] <= "\u05ff" else _ARABIC if "\u0600" <= first[0] <= "\u06ff" else ()
+    return tuple(sorted(prefix + first for prefix in prefixes if len(prefix) <= _LEAST))
+
+
 def _before_particles(word: str) -> tuple[Stem, ...]:
     syllables = [at for at in range(len(word) - 1, 2, -1) if "\u1100" <= word[at] <= "\u1112"]
     return tuple((word[:at], 0, len(word) - at) for at in syllables[:4] if word[at:] in _PARTICLES)

@@ -74,8 +74,12 @@ _SPREAD = str.maketrans({code: " " for code in range(128) if not chr(code).isaln
 # The zero-width non-joiner between Arabic letters is the half space of Persian: the parts of a compound.
 _ARABIC = f"[{_RUNS['arabic']}]"
 # Several designators of one family: S-300/400, F-15/16, Су-30/34/35.
-_ELIDED = re.compile(r"(?<![^\W_])[^\W\d_]{1,4}[-\u2010-\u2013]?\d{1,4}(?:/-?\d{1,4})+(?![\d/])")
+_ELIDED = re.compile(
+    r"(?<![^\W_])[^\W\d_]{1,4}[-\u2010-\u2013\u2212\uff0d]?\d{1,4}(?:/[-\u2010-\u2013\u2212\uff0d]?\d{1,4})+(?![\d/])"
+)
 _HALF_SPACE = re.compile(f"(?<={_ARABIC}){IGNORABLE.pattern}*\u200c{IGNORABLE.pattern}*(?={_ARABIC})")
+# Japanese keyboards write the sign for a long vowel where a hyphen is meant: F\u30fc35.
+_KANA_HYPHEN = re.compile("[\u30fc\uff70](?<=[A-Za-zＡ-Ｚａ-ｚ].)(?=[0-9０-９])")
 _MAX_JOINED = 4  # parts of a compound that are looked for as one word
 
 
@@ -110,7 +114,9 @@ def glued(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Replace half spaces in `text` by blanks; the length stays."""
+    """Replace half spaces in `text` by blanks, and long vowels in designators by hyphens; the length stays."""
+    if "\u30fc" in text or "\uff70" in text:
+        text = _KANA_HYPHEN.sub("-", text)
     return _HALF_SPACE.sub(lambda gap: " " * len(gap[0]), text) if "\u200c" in text else text
 
 
@@ -221,7 +227,7 @@ class TokenizedText:
     def __init__(self, text: str, *, whole: bool = False) -> None:
         self.text = text if whole or len(text) <= MAX_TEXT else text[:MAX_TEXT]
         # The same, with blanks for half spaces: of most texts, the text itself.
-        self.spaced = _spaced(self.text) if "\u200c" in self.text else self.text
+        self.spaced = _spaced(self.text)
         self._parts, self._is_aligned = _parts(self.spaced)
         self._asked = 0
         self.words = _words(self._parts)
