@@ -181,7 +181,10 @@ def ack(as_json: bool, ids: tuple[str, ...]) -> None:
 @config_option
 @json_option
 def cancel(as_json: bool, ids: tuple[str, ...]) -> None:
-    """Cancel alerts that wait or were given up; they are not sent."""
+    """Cancel alerts that wait or were given up; they are not sent. The next report of their stories alerts again.
+
+    To hear nothing more of a story, silence it.
+    """
 
     async def work(app: "Application") -> None:
         found, unknown = await _whole(app, ids)

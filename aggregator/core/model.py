@@ -372,6 +372,7 @@ class Span(Struct, frozen=True, kw_only=True):
 
 
 SPLIT_FROM = "split from: "  # how the reason of a hit begins that a person took out of a story it was folded into
+FIRST_SILENCED = "the first report was silenced"  # the reason of a hit that alerts instead of the one it retells
 UPDATE_TO = "update to: "  # how the reason of a hit begins that alerted as an update of its story
 
 
@@ -814,7 +815,10 @@ class RoutingQuery(Struct, frozen=True, kw_only=True):
 
 
 class Undelivered(NamedTuple):
-    """A story of which a recipient of a channel does not know: the alert about it was given up."""
+    """A story of which a recipient of a channel does not know: the alert about it was given up, cancelled or silenced.
+
+    Without a channel: nobody knows of it, on any channel, so the next alert goes to all.
+    """
 
     story: str
     channel: str
@@ -827,7 +831,7 @@ class RoutingContext(Struct, frozen=True, kw_only=True):
     `homes` are the stories of the entries that were asked for, by (feed, key); `keys` has, for each key that was
     looked up, the latest stories that have it, and since when; `nearest` has, for a lookup, those that are nearest
     by these (`stories.shortlist`), where they are known. `unfolding` are rules whose folds people undid. `undelivered`
-    names those to whom an alert about one of these stories was given up, and who never got another.
+    names those to whom an alert about one of these stories was promised and not sent, and who never got another.
     """
 
     known: frozenset[str] = frozenset()

@@ -145,7 +145,8 @@ def _compose_and_send(
         if len(messages) > 1:
             parts.add(key, message.body)
     parts.forget(key)
-    return Receipt(detail=said or f"{target.label}: accepted", message_id=reply.message_id)
+    message_id = reply.message_id or getattr(service, "message_id", "")
+    return Receipt(detail=said or f"{target.label}: accepted", message_id=message_id)
 
 
 def _send_reply(

@@ -41,6 +41,7 @@ MAX_LINE = 76  # characters (RFC 2047, 2)
 WORD_BYTES = 39  # of UTF-8 in one encoded word of less than 75 characters
 FOLD = "\r\n "
 _FOREIGN = re.compile(r"[^\s@<>,;:\"()\[\]\x00-\x1f\x7f-\x9f]{1,64}@[^\s@<>,;:\"()\[\]\x00-\x1f\x7f-\x9f]{1,255}")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>", re.ASCII)
 _NAME = re.compile(r"[!-9;-~]{1,70}", re.ASCII)
 _DOTTED = re.compile(r"[A-Za-z0-9-]{1,100}(\.[A-Za-z0-9-]{1,63}){1,10}", re.ASCII)
 _WORDS = re.compile(r"[A-Za-z0-9 .,'&/()-]{1,50}", re.ASCII)
@@ -52,8 +53,9 @@ _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
 class MailMessage:
     """A mail. `name` makes its Message-ID: the same for each attempt. `rule` and `rule_title` make its List-Id.
 
-    `thread` keeps the mails about one story together, `update` tells which of them answer an earlier one. `host` is
-    that of our own pages; without one the sender's domain stands in.
+    `thread` keeps the mails about one story together, `update` tells which of them answer an earlier one: the mail
+    `reply_to`, where it is known, which may be a digest. `host` is that of our own pages; without one the sender's
+    domain stands in.
     """
 
     subject: str
@@ -67,6 +69,7 @@ class MailMessage:
     host: str = ""
     thread: str = ""
     update: bool = False
+    reply_to: str = ""
 
 
 def list_id(mail: MailMessage, sender: str) -> str:
@@ -112,6 +115,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             host=urlsplit(alert.page or "").hostname or "",
             thread=alert.thread,
             update=alert.update,
+            reply_to=alert.reply_to if _MESSAGE_ID.fullmatch(alert.reply_to) else "",
         )
 
     def send(self, *_: Any, **__: Any) -> bool:
@@ -152,18 +156,18 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
     def _headers(self, utf8: bool) -> Iterator[str]:
         mail = self.mail
-        domain = self.from_addr[1].rpartition("@")[2]
         # No mail has this id: what refers to it is one thread all the same (RFC 5256), whichever of them arrived.
-        thread = f"<{_address(f'story-{mail.thread}@{domain}')}>" if mail.thread else ""
+        thread = self._id(f"story-{mail.thread}") if mail.thread else ""
+        answered = mail.reply_to if mail.update else ""
         fields = {
             "Subject": header_text("Subject", mail.subject) or "(no title)",
             "From": mailbox(*self.from_addr, utf8=utf8),
             "To": f",{FOLD}".join(mailbox(name, address, utf8=utf8) for name, address in self.targets),
             "Cc": f",{FOLD}".join(mailbox("", address, utf8=utf8) for address in sorted(self.cc)),
             "Reply-To": f",{FOLD}".join(mailbox("", address, utf8=utf8) for address in sorted(self.reply_to)),
-            "Message-ID": f"<{_address(f'{mail.name}@' + self.from_addr[1].rpartition('@')[2])}>",
-            "In-Reply-To": thread if mail.update else "",
-            "References": thread,
+            "Message-ID": self.message_id,
+            "In-Reply-To": (answered or thread) if mail.update else "",
+            "References": FOLD.join(one for one in (thread, answered) if one),
             "Date": format_datetime(mail.at),
             "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
             "List-Id": list_id(mail, self.from_addr[1].rpartition("@")[2]),
@@ -174,6 +178,14 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             if _NAME.fullmatch(name) and name.lower() not in reserved and not name.lower().startswith("content-"):
                 fields[name] = header_text(name, value)
         return (f"{name}: {value}\r\n" for name, value in fields.items() if value)
+
+    @property
+    def message_id(self) -> str:
+        """The mail's Message-ID, which updates refer to."""
+        return self._id(self.mail.name)
+
+    def _id(self, name: str) -> str:
+        return f"<{_address(f'{name}@' + self.from_addr[1].rpartition('@')[2])}>"
 
     def recipients(self) -> list[str]:
         """Return everybody on the envelope."""

@@ -29,6 +29,7 @@ from aggregator.core.delivery import (
     fold,
     foldable,
     hold,
+    instead,
     quiet_until,
     settled,
     split,
@@ -151,16 +152,24 @@ class DeliveryBatch:
         return addressed
 
     async def _mute(self, rows: Sequence[Delivery]) -> list[Delivery]:
-        """Check the silences again: they may be younger than the alert."""
+        """Check the silences again: they may be younger than the alert.
+
+        Unless it is the story that was silenced, another report of it alerts: one that came meanwhile, or the next.
+        """
         now = self.clock.now()
         silences = await self.outbox.silences(now)
         wanted = []
         for row in rows:
             detail = await self.outbox.hit_details(row) if silences and row.hits else ()
-            quiet = [_silence(t, silences, now) for t in detail]
-            if detail and all(quiet):
-                reason = next((s.reason for s in quiet if s and s.reason), "")
-                await self._settle(row, suppress(row, f"silenced: {reason}" if reason else "silenced"))
+            quiet = [s for t in detail for s in _silences(t, silences, now)[:1]]
+            if detail and len(quiet) == len(detail):
+                reason = next((s.reason for s in quiet if s.reason), "")
+                lost = _lost(detail, silences, now)
+                waited = await self.outbox.stood_for(row) if lost else ()
+                other = instead(row, [t for t in waited if not _silences(t, silences, now)], now)
+                self.more = self.more or bool(other)
+                words = f"silenced: {reason}" if reason else "silenced"
+                await self._settle(row, suppress(row, words), also=other, lost=lost)
             else:
                 wanted.append(row)
         return wanted
@@ -276,7 +285,8 @@ class DeliveryBatch:
     async def _send(self, row: Delivery) -> None:
         now = self.clock.now()
         silences = await self.outbox.silences(now)
-        detail = [t for t in await self.outbox.hit_details(row) if not _silence(t, silences, now)] if row.hits else []
+        known = await self.outbox.hit_details(row) if row.hits else ()
+        detail = [t for t in known if not _silences(t, silences, now)]
         config = self.active.config
         token = action_token(self.link_key, row.id, now) if self.link_key and detail else ""
         alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url, token)
@@ -298,7 +308,8 @@ class DeliveryBatch:
         self.circuit.note(
             row.recipient, self.clock.now() - began, failed=not outcome.sent and (outcome.transient or outcome.unknown)
         )
-        await self._settle(row, settled(row, outcome, self.clock.now()))
+        lost = _lost(known, silences, now) if outcome.sent else ()
+        await self._settle(row, settled(row, outcome, self.clock.now()), lost=lost)
 
     async def _attempt(self, row: Delivery, alert: Alert) -> AttemptResult:
         try:
@@ -315,12 +326,14 @@ class DeliveryBatch:
             return AttemptResult(detail=f"no response in {self._deadline_s:g} s", unknown=True)
         return AttemptResult(sent=True, detail=receipt.detail, message_id=receipt.message_id)
 
-    async def _settle(self, row: Delivery, settled: Delivery, also: Sequence[Delivery] = ()) -> None:
+    async def _settle(
+        self, row: Delivery, settled: Delivery, also: Sequence[Delivery] = (), lost: Sequence[str] = ()
+    ) -> None:
         contents = self._contents(settled) if settled.state is DeliveryState.DEAD else tuple(also)
         self._open.pop(row.id, None)
         try:
             await self.outbox.settle(
-                settled, owner=self.owner, attempt=row.attempts, also=contents, at=self.clock.now()
+                settled, owner=self.owner, attempt=row.attempts, also=contents, at=self.clock.now(), lost=lost
             )
         except Conflict:
             log.warning("delivery %s was taken over by another process while being sent; it may arrive twice", row.id)
@@ -354,6 +367,19 @@ class DeliveryBatch:
         return next((channels[other] for other in names if other != name and other in channels), None)
 
 
-def _silence(detail: HitDetail, silences: Sequence[Silence], now: datetime) -> Silence | None:
+def _silences(detail: HitDetail, silences: Sequence[Silence], now: datetime) -> list[Silence]:
+    """Return the silences that cover a hit."""
     hit = detail.hit
-    return next((s for s in silences if silenced(hit.rule, hit.feed, hit.story, s, now)), None)
+    return [s for s in silences if silenced(hit.rule, hit.feed, hit.story, s, now)]
+
+
+def _lost(details: Sequence[HitDetail], silences: Sequence[Silence], now: datetime) -> tuple[str, ...]:
+    """Return the hits that are silenced, but of whose stories people may hear in other ways.
+
+    A silence of the story itself is meant; and so it is if another of these hits reports it.
+    """
+    covering = [(detail.hit, _silences(detail, silences, now)) for detail in details]
+    reported = {hit.story for hit, found in covering if not found}
+    return tuple(
+        hit.id for hit, found in covering if found and all(s.story is None for s in found) and hit.story not in reported
+    )

@@ -1,4 +1,4 @@
-"""The reading port of commands and pages, with the changes that people make by hand."""
+"""The reading port of commands and pages, with the changes that people make by hand; and the outbox, which is sent."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -313,3 +313,105 @@ class Catalog(Protocol):
         ...
 
     async def stats(self) -> Stats: ...
+
+
+class Outbox(Protocol):
+    """The sending side of the database. Every method raises StoreError."""
+
+    async def claim(
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        held: int | None = None,
+        channels: Sequence[str] | None = None,
+    ) -> tuple[Delivery, ...]:
+        """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those that were begun).
+
+        At most `limit`; where `held` is given, up to that many held ones are taken as well.
+
+        Due are pending, retry and held ones with `due_at <= now` (held: a digest's hour has come,
+        quiet hours are over); most urgent, then oldest first.
+        State becomes `sending`, `attempts` grows by one, an attempt row is appended.
+        """
+        ...
+
+    async def next_due_at(self) -> datetime | None:
+        """Return when the next delivery may be claimed, the ends of leases included; None: nothing waits."""
+        ...
+
+    async def due_channels(self, now: datetime) -> frozenset[str]:
+        """Return the channels on which something may be claimed."""
+        ...
+
+    async def renew(self, ids: Sequence[str], *, owner: str, until: datetime) -> frozenset[str]:
+        """Prolong the leases of claimed deliveries; return the ids of those that `owner` still holds."""
+        ...
+
+    async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
+        """Record that an attempt is about to be sent: from here on it may have arrived.
+
+        Raises Conflict if owner or attempt are no longer those of the row: then it must not be sent.
+        """
+        ...
+
+    async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        """Return the hits of a delivery with their entries, newest first."""
+        ...
+
+    async def stood_for(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        """Return the hits that alerted nobody since this alert of their story was going to, newest first.
+
+        Those that alert instead of it, since it was silenced for another recipient, are among them.
+        """
+        ...
+
+    async def first_message(self, delivery: Delivery) -> str:
+        """Return the id of the first message with a delivery's story that its recipient got; "" if none is known."""
+        ...
+
+    async def settle(
+        self,
+        after: Delivery,
+        *,
+        owner: str,
+        attempt: int,
+        also: Sequence[Delivery] = (),
+        at: datetime | None = None,
+        lost: Sequence[str] = (),
+    ) -> None:
+        """Write the outcome of an attempt, with further deliveries that it makes (dead letters).
+
+        `lost` are hits of it that its recipient does not hear of, but should: the next copy or retelling of their
+        stories alerts. So do those of a dead delivery.
+
+        What is held or suppressed was not tried: its attempt is not counted. `at` is when the
+        attempt ended. Raises Conflict where owner or attempt are no longer those of the row.
+        """
+        ...
+
+    async def silences(self, now: datetime) -> tuple[Silence, ...]:
+        """Return the active silences, read again just before sending."""
+        ...
+
+    async def sent_since(self, channel: str, since: datetime) -> int:
+        """Return how many deliveries this channel accepted since an instant (for max_per_hour)."""
+        ...
+
+    async def fold(self, members: Sequence[Delivery], into: Delivery, *, owner: str) -> None:
+        """Replace claimed deliveries by one digest that carries their hits, atomically."""
+        ...
+
+    async def add(self, deliveries: Sequence[Delivery]) -> int:
+        """Insert deliveries that are not from a poll; those that exist are left alone."""
+        ...
+
+    async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        """Give claimed deliveries back unsent."""
+        ...
+
+    async def put_off(self, ids: Sequence[str], until: datetime, *, owner: str) -> None:
+        """Give claimed deliveries back unsent, due again at `until`."""
+        ...

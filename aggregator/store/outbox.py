@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -22,13 +23,13 @@ from sqlalchemy import (
 )
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import URGENCY, Delivery, DeliveryState, HitDetail, Silence
+from aggregator.core.model import FIRST_SILENCED, URGENCY, Delivery, DeliveryState, HitDetail, HitState, Silence
 from aggregator.store import mappers
 from aggregator.store.column_types import Values, instant
 from aggregator.store.engine import Database
 from aggregator.store.idle import NEXT_DELIVERY
 from aggregator.store.reader import ReadPool
-from aggregator.store.schema import attempts, deliveries
+from aggregator.store.schema import attempts, deliveries, delivery_hits, hits
 from aggregator.store.writer import Writer
 
 SENDING = DeliveryState.SENDING.value
@@ -63,6 +64,7 @@ BEGUN = exists().where(
     attempts.c.outcome == UNKNOWN,
 )
 UNTRY = delete(attempts).where(*ATTEMPT)
+UNALERTED = hits.c.state.in_([HitState.FOLDED.value, HitState.COLLAPSED.value])
 
 # States that end a claim without anything having been sent.
 UNTRIED = frozenset({DeliveryState.HELD, DeliveryState.SUPPRESSED})
@@ -201,11 +203,32 @@ class SqlOutbox:
 
         return await self._reader.read(lambda connection: get_details(connection, self._dialect, delivery.hits))
 
+    async def stood_for(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        from aggregator.store.hit_details import get_details
+
+        query = select(hits.c.id).where(
+            hits.c.story == delivery.story,
+            hits.c.rule.in_(delivery.rules),
+            hits.c.created_at >= delivery.created_at,
+            UNALERTED | (hits.c.reason == FIRST_SILENCED),
+        )
+
+        def read(connection: Connection) -> tuple[HitDetail, ...]:
+            found = [name for name in connection.execute(query).scalars() if name not in delivery.hits]
+            return get_details(connection, self._dialect, found)
+
+        return await self._reader.read(read) if delivery.story is not None else ()
+
     async def first_message(self, delivery: Delivery) -> str:
+        in_digests = (
+            select(delivery_hits.c.delivery)
+            .join(hits, hits.c.id == delivery_hits.c.hit)
+            .where(hits.c.story == delivery.story)
+        )
         query = (
             select(deliveries.c.message_id)
             .where(
-                deliveries.c.story == delivery.story,
+                (deliveries.c.story == delivery.story) | deliveries.c.id.in_(in_digests),
                 deliveries.c.channel == delivery.channel,
                 deliveries.c.recipient == delivery.recipient,
                 deliveries.c.sent_at.is_not(None),
@@ -226,6 +249,7 @@ class SqlOutbox:
         attempt: int,
         also: Sequence[Delivery] = (),
         at: datetime | None = None,
+        lost: Sequence[str] = (),
     ) -> None:
         condition = {"delivery_id": after.id, "owner": owner, "attempt": attempt}
 
@@ -243,11 +267,16 @@ class SqlOutbox:
                 outcome = UNKNOWN if unsure else after.state.value
                 ended = {"ended_at": at or after.sent_at, "outcome": outcome, "detail": after.last_error or ""}
                 connection.execute(END_ATTEMPT, {"delivery_id": after.id, "attempt": attempt, **ended})
-            if after.state is DeliveryState.DEAD and after.hits:
+            self._insert(connection, also)
+            if reported := [hit for one in also for hit in one.hits]:
+                unalerted = self._dialect.is_in(hits.c.id, "ids") & UNALERTED
+                alerted = {"state": HitState.ALERTED.value, "reason": FIRST_SILENCED}
+                bound = {"ids": self._dialect.list_param(reported)}
+                connection.execute(update(hits).where(unalerted).values(**alerted), bound)
+            if unsaid := after.hits if after.state is DeliveryState.DEAD else tuple(lost):
                 from aggregator.store.routing import note_undelivered
 
-                note_undelivered(connection, self._dialect, after)
-            self._insert(connection, also)
+                note_undelivered(connection, self._dialect, replace(after, hits=unsaid))
 
         await self._writer.execute(settle)
         if after.sent_at is not None:

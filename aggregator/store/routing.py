@@ -152,29 +152,45 @@ def _insert_delivery_hits(dialect: Dialect) -> BulkStatement:
     return BulkStatement(dialect.insert_ignore(delivery_hits))
 
 
-def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -> None:
-    """Record that an alert was given up: its recipient knows none of its stories except from other alerts."""
-    other = deliveries.alias("other")
+def note_undelivered(connection: Connection, dialect: Dialect, lost: Delivery) -> None:
+    """Record that an alert does not go out: its recipient knows none of its stories except from other alerts.
+
+    Nor does anybody else, of those of which no other alert was sent or waits on any channel.
+    """
+    other, of_story = deliveries.alias("other"), stories.c.id.in_(_stories_of(dialect))
+    goes_out = or_(other.c.wake_at.is_not(None), other.c.sent_at >= stories.c.first_at)
     named = exists().where(
-        other.c.channel == dead.channel,
-        other.c.recipient == dead.recipient,
+        other.c.channel == lost.channel,
+        other.c.recipient == lost.recipient,
         other.c.story == stories.c.id,
-        other.c.id != dead.id,
-        or_(other.c.wake_at.is_not(None), other.c.sent_at >= stories.c.first_at),
+        other.c.id != lost.id,
+        goes_out,
     )
-    unknown = select(stories.c.id).where(stories.c.id.in_(_stories_of(dialect)), ~named)
-    found = connection.execute(unknown, {"hits": dialect.list_param(list(dead.hits))}).scalars().all()
-    lost = [{"story": story, "channel": dead.channel, "recipient": dead.recipient} for story in found]
-    if lost:
-        connection.execute(dialect.insert_ignore(undelivered), lost)
+    reported = delivery_hits.join(hits, hits.c.id == delivery_hits.c.hit).join(
+        other, other.c.id == delivery_hits.c.delivery
+    )
+    somewhere = (
+        select(other.c.id)
+        .select_from(reported)
+        .where(hits.c.story == stories.c.id, other.c.id != lost.id, goes_out)
+        .exists()
+    )
+    bound, added = {"hits": dialect.list_param(list(lost.hits))}, list[dict[str, str]]()
+    for known, channel, recipient in ((named, lost.channel, lost.recipient), (somewhere, "", "")):
+        unknown = connection.execute(select(stories.c.id).where(of_story, ~known), bound).scalars()
+        added += [{"story": story, "channel": channel, "recipient": recipient} for story in unknown]
+    if added:
+        connection.execute(dialect.insert_ignore(undelivered), added)
 
 
 def forget_undelivered(connection: Connection, dialect: Dialect, again: Delivery) -> None:
     """Remove that record when the alert is tried again: no copy needs to report its stories meanwhile."""
     forget = delete(undelivered).where(
         undelivered.c.story.in_(_stories_of(dialect)),
-        undelivered.c.channel == again.channel,
-        undelivered.c.recipient == again.recipient,
+        or_(
+            undelivered.c.channel == "",
+            (undelivered.c.channel == again.channel) & (undelivered.c.recipient == again.recipient),
+        ),
     )
     connection.execute(forget, {"hits": dialect.list_param(list(again.hits))})
 

@@ -351,7 +351,7 @@ learned = Table(
     Column("data", Blob, nullable=False),
 )
 
-# Who does not know of a story: the alert about it was given up.
+# Who does not know of a story: the alert about it was given up, cancelled or silenced. Without a channel: nobody does.
 undelivered = Table(
     "undelivered",
     metadata,

@@ -81,6 +81,21 @@ async def test_the_mails_about_a_story_are_one_thread() -> None:
     assert (other["References"], other["In-Reply-To"]) == (None, None)
 
 
+async def test_an_update_of_what_a_digest_reported_answers_the_digest() -> None:
+    """The digest's Message-ID is kept; what an edited database holds instead is no header."""
+    digest, story = alerts()["digest"], replace(alerts()["instant"], thread="5f1c", update=True)
+    with postbox() as box:
+        notifier = open_notifier(SystemClock())
+        receipt = await notifier.send(channel(box.port), digest, recipient="")
+        for known in (receipt.message_id, "<a@b>\r\nBcc: eve@example.org", ""):
+            await notifier.send(channel(box.port), replace(story, reply_to=known), recipient="")
+    first, update, *others = box.mails
+    assert receipt.message_id == first["Message-ID"]
+    assert update["In-Reply-To"] == first["Message-ID"]
+    assert update["References"].split() == ["<story-5f1c@example.org>", first["Message-ID"]]
+    assert [(one["References"], one["Bcc"]) for one in others] == [("<story-5f1c@example.org>", None)] * 2
+
+
 async def test_letters_beyond_ascii_arrive() -> None:
     """Cyrillic, Norwegian and Turkish letters survive subject, text and HTML."""
     with postbox() as box:

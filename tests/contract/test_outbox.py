@@ -9,16 +9,19 @@ from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import (
+    FIRST_SILENCED,
     AlertKind,
     Attempt,
     Delivery,
     DeliveryState,
+    HitState,
     Notice,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
     Silence,
     Undelivered,
+    Undo,
 )
 from tests.support.records import (
     DAY,
@@ -382,6 +385,9 @@ async def test_the_first_message_of_a_story_is_known(store: AnyStore) -> None:
     )
     found = [await store.outbox.first_message(await row(store, name)) for name in ("d6", "d4", "d5")]
     assert found == ["first", "of bob", "of another story"]
+    await lost_story(store, replace(delivery("d0", recipient="ann", hits=("h1",)), state=SENT, sent_at=NOW,
+                                    kind=AlertKind.DIGEST, message_id="digest"))  # fmt: skip
+    assert await store.outbox.first_message(await row(store, "d6")) == "digest"
     assert await store.outbox.first_message(delivery("d7", recipient="ann")) == ""
 
 
@@ -415,7 +421,7 @@ async def test_what_was_given_up_is_remembered_until_it_is_tried_again(store: An
     """A dead alert leaves word of who does not know of its story; a person who retries it takes the word back."""
     await lost_story(store, delivery(recipient="ann", story="s1", hits=("h1",)))
     await give_up(store)
-    assert await undelivered(store) == (Undelivered("s1", "desk", "ann"),)
+    assert await undelivered(store) == (Undelivered("s1", "", ""), Undelivered("s1", "desk", "ann"))
     await store.catalog.retry(["d1"], NOW)
     assert await undelivered(store) == ()
 
@@ -424,7 +430,7 @@ async def test_a_digest_that_was_given_up_leaves_word_of_its_stories(store: AnyS
     """A digest names no story itself; its hits do."""
     await lost_story(store, delivery(kind=AlertKind.DIGEST, recipient="ann", hits=("h1",)))
     await give_up(store)
-    assert await undelivered(store) == (Undelivered("s1", "desk", "ann"),)
+    assert await undelivered(store) == (Undelivered("s1", "", ""), Undelivered("s1", "desk", "ann"))
 
 
 @pytest.mark.parametrize("other", ["waits", "sent", "of another", "dead"])
@@ -439,8 +445,64 @@ async def test_who_has_another_alert_of_the_story_is_not_forgotten(store: AnySto
     second = replace(delivery("d2", recipient="ann", story="s1", hits=("h1",)), **rest[other])
     await lost_story(store, delivery(recipient="ann", story="s1", hits=("h1",)), second)
     await give_up(store)
-    known = other in ("waits", "sent")
-    assert await undelivered(store) == (() if known else (Undelivered("s1", "desk", "ann"),))
+    known, nobody = other in ("waits", "sent"), (Undelivered("s1", "", ""),) if other == "dead" else ()
+    assert await undelivered(store) == (() if known else (*nobody, Undelivered("s1", "desk", "ann")))
+
+
+async def test_a_silenced_alert_leaves_word_where_its_stories_are_wanted(store: AnyStore) -> None:
+    """Who silenced a feed wants the story from others; `lost` names no hit where the story itself is silenced."""
+    alerts = [delivery(name, recipient="ann", story="s1", hits=("h1",)) for name in ("d1", "d2")]
+    await lost_story(store, *alerts)
+    for one, lost in zip(await claim(store), ((), ("h1",)), strict=True):
+        assert await undelivered(store) == ()
+        silenced = replace(one, state=SUPPRESSED, reason="silenced")
+        await store.outbox.settle(silenced, owner="me", attempt=one.attempts, lost=lost)
+    assert await undelivered(store) == (Undelivered("s1", "", ""), Undelivered("s1", "desk", "ann"))
+
+
+async def test_a_digest_without_its_silenced_hits_leaves_word_of_them(store: AnyStore) -> None:
+    """It was sent, but not with this story."""
+    await lost_story(store, delivery(kind=AlertKind.DIGEST, recipient="ann", hits=("h1", "h2")))
+    (one,) = await claim(store)
+    await store.outbox.settle(replace(one, state=SENT, sent_at=NOW), owner="me", attempt=1, lost=("h1",))
+    assert await undelivered(store) == (Undelivered("s1", "", ""), Undelivered("s1", "desk", "ann"))
+
+
+async def test_a_cancelled_alert_leaves_word_until_that_is_undone(store: AnyStore) -> None:
+    """Who cancels an alert does not silence its story; undo takes the word back."""
+    await lost_story(store, *(delivery(name, channel=name, story="s1", hits=("h1",)) for name in ("d1", "d2")))
+    undo = Undo(id="u1", kind="cancelled", made_at=NOW)
+    assert await store.catalog.cancel(["d1"], undo=undo) == 1
+    assert await undelivered(store) == (Undelivered("s1", "d1", ""),)
+    await store.catalog.undo("u1", NOW)
+    assert (await undelivered(store), (await row(store, "d1")).state) == ((), PENDING)
+    assert await store.catalog.cancel(["d1", "d2"]) == 2
+    assert await undelivered(store) == tuple(Undelivered("s1", name, "") for name in ("", "d1", "d2"))
+
+
+async def test_what_an_alert_stood_for_alerts_instead_of_it(store: AnyStore) -> None:
+    """Hits that were folded since then, of the same rule and story; each recipient's alert finds them."""
+    await store.feeds.sync([feed()], NOW)
+    entries = [entry(f"k{n}") for n in range(1, 6)]
+    kinds = {"h1": "alerted", "h2": "folded", "h3": "collapsed", "h4": "suppressed", "h5": "folded"}
+    hits = tuple(
+        hit(name, entry_key=f"k{n}", story="s1", state=HitState(state), rule="other" if name == "h5" else "s400")
+        for n, (name, state) in enumerate(kinds.items(), 1)
+    )
+    alerts = [delivery(name, recipient=name, rules=("s400",), story="s1", hits=("h1",)) for name in ("d1", "d2")]
+    await stored(store, *entries, routed=making(story(), hits=hits, deliveries=tuple(alerts)))
+    assert await store.outbox.stood_for(delivery("d3", rules=("s400",), hits=("h1",))) == ()
+    for claimed in await claim(store):
+        found = {detail.hit.id for detail in await store.outbox.stood_for(claimed)}
+        assert found == {"h2", "h3"}
+        other = delivery(f"{claimed.id}-instead", recipient=claimed.recipient, story="s1", hits=("h2",))
+        silenced = replace(claimed, state=SUPPRESSED, reason="silenced")
+        await store.outbox.settle(silenced, owner="me", attempt=1, also=[other], lost=("h1",))
+    known = await store.outbox.hit_details(delivery(hits=("h2", "h3")))
+    states = {d.hit.id: (d.hit.state, d.hit.reason) for d in known}
+    assert states["h2"] == (HitState.ALERTED, FIRST_SILENCED)
+    assert states["h3"][0] is HitState.COLLAPSED
+    assert await undelivered(store) == ()
 
 
 async def test_word_of_the_lost_ends_with_their_next_alert(store: AnyStore) -> None:

@@ -15,6 +15,7 @@ from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.events import MAX_REPORTS
 from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overdue
 from aggregator.core.model import (
+    FIRST_SILENCED,
     REPORTED,
     SPLIT_FROM,
     STORY_HITS,
@@ -154,7 +155,7 @@ class Tables:
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     channel_tests: dict[str, ChannelTest] = field(default_factory=dict)
-    undelivered: set[Undelivered] = field(default_factory=set)
+    undelivered: dict[Undelivered, bool] = field(default_factory=dict)
     silences: dict[int, Silence] = field(default_factory=dict)
     feed_links: dict[int, FeedLink] = field(default_factory=dict)
     edits: dict[int, Edit] = field(default_factory=dict)
@@ -205,7 +206,7 @@ class Tables:
             n: structs.replace(row, story=into) for n, row in self.deliveries.items() if row.story == gone
         }
         self.silences |= {n: structs.replace(row, story=into) for n, row in self.silences.items() if row.story == gone}
-        self.undelivered = {u._replace(story=into) if u.story == gone else u for u in self.undelivered}
+        self.undelivered = {u._replace(story=into) if u.story == gone else u: True for u in self.undelivered}
         renamed = {(into if a == gone else a, into if b == gone else b) for a, b in self.apart}
         self.apart = {(a, b): True for a, b in renamed if a != b}
 
@@ -234,10 +235,18 @@ class Tables:
         ]
         return unfolding(undone, now) if now else frozenset()
 
-    def lost_with(self, delivery: Delivery) -> set[Undelivered]:
-        """Of which stories nobody hears where this delivery is given up."""
-        told = {hit.story for hit in map(self.hits.get, delivery.hits) if hit and hit.story}
-        return {Undelivered(story, delivery.channel, delivery.recipient) for story in told & self.stories.keys()}
+    def stories_of(self, delivery: Delivery) -> set[str]:
+        """The stories that a delivery reports."""
+        return {hit.story for hit in map(self.hits.get, delivery.hits) if hit and hit.story}
+
+    def note_undelivered(self, lost: Delivery, hits: Sequence[str]) -> None:
+        """Of which stories its recipient, or anybody, does not know as these hits of it do not go out."""
+        others = [d for d in self.deliveries.values() if (d.sent_at or _wakes(d)) and d.id != lost.id]
+        same = {d.story for d in others if (d.channel, d.recipient) == (lost.channel, lost.recipient)}
+        anywhere = {story for d in others for story in self.stories_of(d)}
+        stories = self.stories_of(structs.replace(lost, hits=tuple(hits))) & self.stories.keys()
+        self.undelivered |= {Undelivered(story, lost.channel, lost.recipient): True for story in stories - same}
+        self.undelivered |= {Undelivered(story, "", ""): True for story in stories - anywhere}
 
     def live_silences(self, now: datetime | None) -> tuple[Silence, ...]:
         return tuple(s for s in self.silences.values() if now is None or s.until_at > now)
@@ -470,7 +479,7 @@ class MemoryFeeds:
             tables.deliveries.setdefault(delivery.id, delivery)
         for hit_id, because in routed.reasons:
             tables.hits[hit_id] = structs.replace(tables.hits[hit_id], because=because)
-        tables.undelivered -= set(routed.redelivered)
+        tables.undelivered = {u: True for u in tables.undelivered if u not in routed.redelivered}
 
     def _check_hits(self, poll: PollResult, hits: Sequence[Hit]) -> None:
         """Before anything is written: all or nothing."""
@@ -560,6 +569,9 @@ class MemoryFeeds:
                 row.begun_at = None
 
 
+UNALERTED = (HitState.FOLDED, HitState.COLLAPSED)
+
+
 class MemoryOutbox:
     """`ports.Outbox` in memory."""
 
@@ -641,12 +653,24 @@ class MemoryOutbox:
     async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
         return self._tables.details(self._tables.hits[hit] for hit in delivery.hits if hit in self._tables.hits)
 
+    async def stood_for(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        return self._tables.details(
+            hit
+            for hit in self._tables.hits.values()
+            if delivery.story
+            and (hit.story, hit.rule in delivery.rules) == (delivery.story, True)
+            and hit.created_at >= delivery.created_at
+            and (hit.state in UNALERTED or hit.reason == FIRST_SILENCED)
+            and hit.id not in delivery.hits
+        )
+
     async def first_message(self, delivery: Delivery) -> str:
         sent = [
             (one.sent_at, one.id, one.message_id)
             for one in self._tables.deliveries.values()
             if delivery.story
-            and (one.story, one.channel, one.recipient) == (delivery.story, delivery.channel, delivery.recipient)
+            and (one.channel, one.recipient) == (delivery.channel, delivery.recipient)
+            and delivery.story in (one.story, *self._tables.stories_of(one))
             and one.sent_at
             and one.message_id
         ]
@@ -660,6 +684,7 @@ class MemoryOutbox:
         attempt: int,
         also: Sequence[Delivery] = (),
         at: datetime | None = None,
+        lost: Sequence[str] = (),
     ) -> None:
         before = self._owned(after.id, owner, attempt)
         settled = structs.replace(after, attempts=before.attempts, lease_owner=None, lease_until=None)
@@ -674,16 +699,12 @@ class MemoryOutbox:
                 outcome="unknown" if unsure else after.state.value,
                 detail=after.last_error or "",
             )
-        if after.state is DeliveryState.DEAD:
-            told = {
-                d.story
-                for d in self._tables.deliveries.values()
-                if (d.channel, d.recipient) == (after.channel, after.recipient)
-                and (d.sent_at or _wakes(d))
-                and d.id != after.id
-            }
-            self._tables.undelivered |= {u for u in self._tables.lost_with(after) if u.story not in told}
         await self.add(also)
+        for hit in [self._tables.hits[name] for one in also for name in one.hits if name in self._tables.hits]:
+            if hit.state in UNALERTED:
+                alerted = structs.replace(hit, state=HitState.ALERTED, reason=FIRST_SILENCED)
+                self._tables.hits[hit.id] = alerted
+        self._tables.note_undelivered(after, after.hits if after.state is DeliveryState.DEAD else lost)
 
     def _owned(self, delivery: str, owner: str, attempt: int) -> Delivery:
         row = self._tables.deliveries.get(delivery)
@@ -1211,7 +1232,12 @@ class MemoryCatalog(MemoryTriage):
             state = DeliveryState.RETRY if delivery.attempts else DeliveryState.PENDING
             again = structs.replace(delivery, state=state, reason="", due_at=now, tried_at=None, deaths=0)
             if delivery.state is DeliveryState.DEAD:
-                self._tables.undelivered -= self._tables.lost_with(delivery)
+                known, mine = self._tables.stories_of(delivery), ("", delivery.channel)
+                self._tables.undelivered = {
+                    u: True
+                    for u in self._tables.undelivered
+                    if u.story not in known or u.channel not in mine or u.recipient not in ("", delivery.recipient)
+                }
             self._tables.deliveries[delivery.id] = again
         return len(chosen)
 
@@ -1237,6 +1263,8 @@ class MemoryCatalog(MemoryTriage):
             for delivery in chosen:
                 cancelled = structs.replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled manually")
                 self._tables.deliveries[delivery.id] = cancelled
+            for delivery in chosen:
+                self._tables.note_undelivered(delivery, delivery.hits)
         return len(chosen)
 
     def _unsent(self, ids: Sequence[str]) -> list[Delivery]:
@@ -1389,7 +1417,7 @@ class MemoryMaintenance:
             del tables.deliveries[name]
         tables.stories = {name: story for name, story in tables.stories.items() if story.last_at >= oldest}
         tables.story_keys = {name: keys for name, keys in tables.story_keys.items() if name in tables.stories}
-        tables.undelivered = {one for one in tables.undelivered if one.story in tables.stories}
+        tables.undelivered = {one: True for one in tables.undelivered if one.story in tables.stories}
         tables.silences = {name: s for name, s in tables.silences.items() if s.until_at >= fullest}
         tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before > now}
         return len(old), len(emptied)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.memory_store import Tables
 
 WATCHED = (
-    *("hits", "silences", "deliveries", "stories", "story_keys", "reports", "apart"),
+    *("hits", "silences", "deliveries", "stories", "story_keys", "reports", "apart", "undelivered"),
     *("feeds", "feed_links", "labels", "notes", "views"),
 )
 Images = dict[str, dict[Any, tuple[Any, Any]]]

@@ -13,6 +13,7 @@ from aggregator.core.delivery.retry import (
     dead_letter_notice,
     deadly,
     hold,
+    instead,
     settled,
     suppress,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "fold",
     "foldable",
     "hold",
+    "instead",
     "mark_repeats",
     "quiet_until",
     "settled",

@@ -11,6 +11,7 @@ delivery's id (so that a crowd which failed together does not return together), 
 service asked for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,7 +20,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from aggregator.core.delivery.ids import delivery_id
-from aggregator.core.model import AlertKind, Delivery, DeliveryState, Notice
+from aggregator.core.model import AlertKind, Delivery, DeliveryState, HitDetail, Notice
 
 FIRST_RETRY_S = 30.0
 MAX_RETRY_S = 3600.0
@@ -116,6 +117,27 @@ def hold(delivery: Delivery, until: datetime, reason: HoldReason) -> Delivery:
 def suppress(delivery: Delivery, reason: str) -> Delivery:
     """Suppress a delivery that is no longer wanted."""
     return replace(delivery, state=DeliveryState.SUPPRESSED, reason=reason, lease_owner=None, lease_until=None)
+
+
+def instead(silenced: Delivery, known: Sequence[HitDetail], now: datetime) -> tuple[Delivery, ...]:
+    """Return the alert that replaces a silenced one: the earliest of those reports that it was to stand for."""
+    first = min(known, key=lambda detail: (detail.hit.created_at, detail.hit.id), default=None)
+    if first is None:
+        return ()
+    hits = [d.hit for d in known if (d.hit.feed, d.hit.entry_key) == (first.hit.feed, first.hit.entry_key)]
+    replacement = Delivery(
+        id=delivery_id("instead", silenced.id),
+        channel=silenced.channel,
+        recipient=silenced.recipient,
+        rules=tuple(sorted({hit.rule for hit in hits})),
+        hits=tuple(hit.id for hit in hits),
+        story=silenced.story,
+        title=first.entry.title or silenced.title,
+        priority=silenced.priority,
+        created_at=now,
+        due_at=now,
+    )
+    return (replacement,)
 
 
 def dead_letter_notice(dead: Delivery, channel: str, recipient: str, now: datetime) -> Delivery:

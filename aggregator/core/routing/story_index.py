@@ -104,7 +104,7 @@ def _with(rule: str, rules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Unreached:
-    """The recipients who never got an alert about a story because it was given up; `reached` get one now."""
+    """The recipients who never got an alert about a story that was meant for them; `reached` get one now."""
 
     def __init__(
         self,
@@ -122,16 +122,20 @@ class Unreached:
         return tuple(self._reached)
 
     def of(self, story: str, channel: str) -> frozenset[str]:
-        """Return a channel's recipients who do not know of a story; an alert without a name was for all of them."""
-        lost = {one.recipient for one in self._lost.get((story, channel), ())}
+        """Return a channel's recipients who do not know of a story; an alert without a name was for all of them.
+
+        Of a story that nobody knows, they are all recipients of any channel: that of the lost alert may be gone.
+        """
+        lost = {one.recipient for name in (channel, "") for one in self._lost.get((story, name), ())}
         if not lost:
             return frozenset()
         return frozenset(to for to in self._recipients(channel) if lost & {to, ""})
 
     def reach(self, story: str, channels: Iterable[str]) -> None:
         """Record that an alert about the story goes to these channels."""
-        for channel in channels:
-            self._reached.update(dict.fromkeys(self._lost.get((story, channel), ())))
+        if reached := list(channels):
+            for channel in (*reached, ""):
+                self._reached.update(dict.fromkeys(self._lost.get((story, channel), ())))
 
 
 @dataclass(frozen=True, slots=True)

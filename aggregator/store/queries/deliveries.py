@@ -26,8 +26,8 @@ from aggregator.store.counts import count_each
 from aggregator.store.hit_details import get_details
 from aggregator.store.page_tables import channel_tests
 from aggregator.store.queries.base import QueryBase, earlier, limited
-from aggregator.store.routing import forget_undelivered
-from aggregator.store.schema import attempts, deliveries, hits, stories
+from aggregator.store.routing import forget_undelivered, note_undelivered
+from aggregator.store.schema import attempts, deliveries, delivery_hits, hits, stories, undelivered
 from aggregator.store.undo import Watched, undoable
 
 UNSENT = (DeliveryState.RETRY.value, DeliveryState.DEAD.value)
@@ -151,11 +151,18 @@ class DeliveryQueries(QueryBase):
 
     async def cancel(self, ids: Sequence[str], *, undo: Undo | None = None) -> int:
         suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled manually", "wake_at": None}
-        cancel, bound = self._changing(RETRIABLE, suppressed), {"ids": self._dialect.list_param(ids)}
+        changing = self._changing(RETRIABLE, suppressed).returning(deliveries.c.id)
+        cancel, bound = changing, {"ids": self._dialect.list_param(ids)}
 
         def apply(connection: Connection) -> int:
-            with undoable(connection, undo, [(deliveries, deliveries.c.id.in_(ids))]):
-                return connection.execute(cancel, bound).rowcount
+            rows = deliveries.c.id.in_(ids)
+            known = select(hits.c.story).join(delivery_hits, delivery_hits.c.hit == hits.c.id)
+            of_stories = undelivered.c.story.in_(known.where(delivery_hits.c.delivery.in_(ids)))
+            with undoable(connection, undo, [(deliveries, rows), (undelivered, of_stories)]):
+                cancelled = connection.execute(cancel, bound).scalars().all()
+                for row in connection.execute(select(deliveries).where(deliveries.c.id.in_(cancelled))).all():
+                    note_undelivered(connection, self._dialect, mappers.delivery(row))
+            return len(cancelled)
 
         return await self._writer.execute(apply)
 

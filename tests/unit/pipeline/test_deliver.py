@@ -11,7 +11,18 @@ import pytest
 from msgspec import structs
 
 from aggregator.core.errors import DeliveryError, StoreError
-from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, Notice, Silence
+from aggregator.core.model import (
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Entry,
+    Fingerprint,
+    Hit,
+    HitState,
+    Notice,
+    Silence,
+    Story,
+)
 from aggregator.core.routing import whole_channel
 from aggregator.core.settings import Channel, Config, RuleConfig
 from aggregator.pipeline.context import Context, activate
@@ -350,6 +361,58 @@ async def test_a_silenced_hit_leaves_a_digest_that_goes_on() -> None:
     await it.store.catalog.add_silence(Silence(rule="s400", until_at=NOW + timedelta(hours=4), created_at=NOW))
     assert await it.tick() == DeliveryCounts(sent=1)
     assert [t.hit.rule for t in it.notifier.said[0][1].hits] == ["caatsa"]
+
+
+def folded(backend: Desk, name: str, feed: str, **changes: Any) -> None:
+    """A stored hit that alerted nobody, since an alert of its story waits."""
+    hit = backend.store.tables.hits[told(backend, name)]
+    backend.store.tables.hits[hit.id] = structs.replace(hit, feed=feed, story="s1", state=HitState.FOLDED, **changes)
+
+
+@pytest.mark.parametrize(
+    ("silence", "sent"),
+    [
+        ({"feed": "tass"}, ["Title b"]),
+        ({"rule": "s400"}, []),
+        ({"story": "s1"}, []),
+        ({"feed": "tass", "story": "s1"}, []),
+    ],
+)
+async def test_what_a_silenced_alert_stood_for_alerts_instead(silence: dict[str, str], sent: list[str]) -> None:
+    """Of a feed that is silenced, the story is alerted by another feed's report; of a story that is, by none."""
+    it = desk(Channel(name="desk", service="console"), recipients=lambda _: ("ann", "bob"))
+    await put(it, "a", story="s1", priority="low")
+    it.store.tables.hits["hit-a"] = structs.replace(it.store.tables.hits["hit-a"], story="s1")
+    folded(it, "b", "blog", created_at=NOW + timedelta(minutes=1))
+    folded(it, "c", "tass", created_at=NOW)
+    folded(it, "d", "site", created_at=NOW + timedelta(minutes=2))
+    await it.store.catalog.add_silence(Silence(**silence, id=None, until_at=NOW + timedelta(hours=4), created_at=NOW))
+    it.clock.move(3600)
+    for _ in range(3):
+        await it.tick()
+    assert it.notifier.titles() == [title for title in sent for _ in ("ann", "bob")]
+    states = {name: it.store.tables.hits[f"hit-{name}"].state for name in "bd"}
+    assert states == {"b": HitState.ALERTED if sent else HitState.FOLDED, "d": HitState.FOLDED}
+
+
+async def test_a_digest_leaves_word_of_the_stories_that_were_silenced_in_it() -> None:
+    """The next copy of such a story alerts, unless another hit of the digest reported it, or the story is silenced."""
+    it = desk(Channel(name="desk", service="console"))
+    stories = {"a": "s1", "b": "s2", "c": "s2", "d": "s3", "e": "s4"}
+    for name, story in stories.items():
+        hit = it.store.tables.hits[told(it, name, rule="caatsa" if name in "ce" else "s400")]
+        it.store.tables.hits[hit.id] = structs.replace(hit, story=story)
+        it.store.tables.stories[story] = Story(
+            id=story, title=story, fingerprint=Fingerprint(), first_at=NOW, last_at=NOW
+        )
+    hits = tuple(f"hit-{name}" for name in stories)
+    digest = Delivery(id="d", kind=AlertKind.DIGEST, channel="desk", hits=hits, created_at=NOW, due_at=NOW)
+    await it.store.outbox.add([digest])
+    for named in ({"rule": "s400"}, {"story": "s3"}):
+        silence = Silence(**named, id=None, until_at=NOW + timedelta(hours=4), created_at=NOW)
+        await it.store.catalog.add_silence(silence)
+    assert await it.tick() == DeliveryCounts(sent=1)
+    assert {one.story for one in it.store.tables.undelivered} == {"s1"}
 
 
 async def test_rows_of_a_channel_that_left_the_configuration_die_visibly() -> None:

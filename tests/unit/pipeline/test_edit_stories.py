@@ -241,7 +241,7 @@ async def test_who_never_got_the_alert_gets_the_retelling_as_an_alert() -> None:
     """The channel refused the first one; to its recipient, the retelling is no update."""
     stream = Stream()
     first = await stream.arrive("agency", AGENCY)
-    stream.store.tables.undelivered.add(Undelivered(first.story or "", "desk", ""))
+    stream.store.tables.undelivered[Undelivered(first.story or "", "desk", "")] = True
     retold = await stream.arrive("site", SITE, hours=1)
     assert (retold.state, [one.update for one in stream.alerts()]) == (HitState.ALERTED, [False, False])
     assert stream.alerts()[-1].title == SITE[0]

@@ -450,6 +450,20 @@ def test_an_alert_to_a_whole_channel_that_was_given_up() -> None:
     assert routed.redelivered == (lost,)
 
 
+def test_a_story_that_nobody_knows_is_alerted_to_all_by_its_next_copy() -> None:
+    """The channel of the lost alert is gone, or the rule names another one now: its copy goes where the rule says."""
+    first = one(entry(content=TEXT))
+    nobody = Undelivered(first.stories[0].id, "", "")
+    context = RoutingContext(stories=first.stories, undelivered=(nobody, Undelivered(nobody.story, "gone", "")))
+    edited = rule(notify=("ops", "phone"))
+    copy = entry("copy", feed="blog", content=TEXT)
+    routed = one(copy, edited, context=context, recipients=lambda _: ("ann", "bob"))
+    assert sorted((d.channel, d.recipient) for d in routed.deliveries) == [
+        (channel, to) for channel in ("ops", "phone") for to in ("ann", "bob")
+    ]
+    assert (routed.redelivered, routed.deliveries[0].update) == ((nobody,), False)
+
+
 def test_an_edit_of_what_was_given_up_is_an_alert_of_its_own() -> None:
     """The next version of the same entry must not take the name of the delivery that died."""
     first = one(entry(content=TEXT))
