@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import config_path, load, with_app
-from aggregator.cli.output import echo, emit, json_option, raw, table
+from aggregator.cli.output import echo, emit, json_option, limit_option, raw, table
 from aggregator.cli.param_types import NUMBER
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound, StoreError
@@ -69,8 +69,8 @@ def push(as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--limit", default=50, show_default=True, metavar="N", help="At most N; 0: all.")
 @config_option
+@limit_option
 @json_option
 def log(as_json: bool, limit: int) -> None:
     """List configurations, the newest first; the first one is in force."""

@@ -52,6 +52,18 @@ def load_sound(*, feeds: bool = True) -> "Loaded":
     return loaded
 
 
+async def require_known(app: "Application", *, rule: str | None = None, feed: str | None = None) -> None:
+    """Raise NotFound for a rule or feed that is neither configured nor that of something stored."""
+    from aggregator.core.errors import NotFound
+    from aggregator.core.model import HitFilter
+
+    active, catalog = app.active(), app.store.catalog
+    if rule and rule not in active.rules and not await catalog.hits(HitFilter(rule=rule), limit=1):
+        raise NotFound("rule", rule, list(active.rules))
+    if feed and feed not in active.feeds and not await catalog.entries(feed=feed, limit=1):
+        raise NotFound("feed", feed, list(active.feeds))
+
+
 def with_app(
     work: Callable[["Application"], Awaitable[T]],
     loaded: "Loaded | KnownConfig | None" = None,

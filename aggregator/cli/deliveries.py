@@ -7,8 +7,8 @@ import click
 
 from aggregator.cli.completion import argument
 from aggregator.cli.context import with_app
-from aggregator.cli.output import echo, emit, json_option, limit_option, print_fields, secho, short, style, table
-from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.output import OneOf, echo, emit, json_option, limit_option, print_fields, secho, short, style, table
+from aggregator.cli.program import CommandGroup, config_option, where_to_look
 from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound, brief
@@ -44,7 +44,7 @@ def deliveries() -> None:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([s.value for s in DeliveryState]),
+    type=OneOf([s.value for s in DeliveryState]),
     help="Only this state; may be repeated.",
 )
 @config_option
@@ -142,7 +142,7 @@ def retry(as_json: bool, ids: tuple[str, ...]) -> None:
     async def work(app: "Application") -> None:
         found, unknown = await _whole(app, ids)
         count = await app.store.catalog.retry(found, app.clock.now())
-        others = "; the others were sent or are being sent" if count < len(ids) else ""
+        others = "; the others were sent or are being sent" if count < len(found) else ""
         if as_json:
             emit(_changed(ids, count, unknown))
         else:
@@ -215,6 +215,6 @@ async def _whole(app: "Application", ids: "Sequence[str]") -> tuple[list[str], l
         try:
             found.append(await app.store.catalog.resolve_id("delivery", beginning))
         except NotFound as error:
-            echo(f"skipped: {error}", err=True)
+            echo(f"skipped: {error}{where_to_look(error)}", err=True)
             unknown.append(beginning)
     return found, unknown

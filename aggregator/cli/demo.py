@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from aggregator.cli.output import echo, plural, secho, style, wrapped
-from aggregator.cli.param_types import DURATION
+from aggregator.cli.param_types import ADDRESS, DURATION
 from aggregator.cli.program import unread_config_option
 
 EVERYTHING = 1000  # of the demo, which has some dozens
@@ -23,7 +23,12 @@ Examples:
     "--for", "span", type=DURATION, metavar="DURATION", help="Stop after DURATION; default: run until Ctrl-C."
 )
 @click.option(
-    "--listen", default="127.0.0.1:0", show_default=True, help="Address of the web UI; port 0: any free port."
+    "--listen",
+    type=ADDRESS,
+    metavar="ADDRESS",
+    default="127.0.0.1:0",
+    show_default=True,
+    help="Address of the web UI; port 0: any free port.",
 )
 @unread_config_option
 def demo(span: timedelta | None, listen: str) -> None:

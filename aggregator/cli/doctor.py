@@ -13,7 +13,7 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
     epilog="""\b
 Examples:
   aggregator doctor
-  aggregator doctor --json | jq '.troubles[].remedy'"""
+  aggregator doctor --json | jq '.findings[].remedy'"""
 )
 @config_option
 @json_option
@@ -40,7 +40,9 @@ def doctor(as_json: bool) -> None:
 
     if as_json:
         findings = [shape(problem) for problem in report.findings]
-        emit({"ok": report.healthy, "troubles": findings, "looked_at": list(report.checked)})
+        checked = list(report.checked)
+        old_names = {"troubles": findings, "looked_at": checked}  # of 0.2; kept for one release
+        emit({"ok": report.healthy, "findings": findings, "checked": checked} | old_names)
     else:
         for finding in report.findings:
             about = f"{finding.severity:<8}{finding.about}"

@@ -9,6 +9,7 @@ from aggregator.cli.completion import argument
 from aggregator.cli.context import load, with_app, with_backend
 from aggregator.cli.output import (
     WIDE,
+    OneOf,
     echo,
     emit,
     json_option,
@@ -176,11 +177,9 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
 @click.argument("url")
 @click.option("--id", "feed_id", default="", help="Permanent id; default: derived from the URL.")
 @click.option("--tag", "tags", multiple=True, help="Tag to add; may be repeated.")
-@click.option(
-    "--kind", type=click.Choice(["feed", "sitemap", "page", "watch", "mail"]), help="Read URL itself, as this kind."
-)
+@click.option("--kind", type=OneOf(["feed", "sitemap", "page", "watch", "mail"]), help="Read URL itself, as this kind.")
 @click.option("--select", "select", multiple=True, metavar="PART=CSS", help="Kinds page and watch: a part of the page.")
-@click.option("--ignore", multiple=True, metavar="REGEX", help="Kind watch: what is no change; may be repeated.")
+@click.option("--ignore", multiple=True, metavar="REGEX", help="Kind watch: text to ignore; may be repeated.")
 @click.option("--from", "senders", multiple=True, metavar="GLOB", help="Kind mail: only these senders.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @config_option
@@ -196,7 +195,7 @@ def add(
     senders: tuple[str, ...],
     yes: bool,
 ) -> None:
-    """Find the source at URL, show what it gives, and add it to the configuration (comments are kept).
+    """Find the source at URL, preview its entries, and add it to the configuration (comments are kept).
 
     URL is an address of a feed or a site, a short name (telegram:channel), imaps://user:password@host/Folder or
     maildir:/path.
@@ -314,9 +313,9 @@ def remove(as_json: bool, feed_id: str) -> None:
 
 @feeds.command()
 @argument("feed_id", "feed", metavar="ID")
-@click.option("--title", help="What people read; '' for the feed's own title.")
+@click.option("--title", help="Title to show; '' for the feed's own.")
 @click.option("--tag", "tags", multiple=True, help="New tags; may be repeated, '' for none.")
-@click.option("--every", metavar="DURATION", help="Poll it so often: 15m, 2h; '' lets the program decide.")
+@click.option("--every", metavar="DURATION", help="Polling interval: 15m, 2h; '' for the default.")
 @config_option
 @json_option
 def change(as_json: bool, feed_id: str, title: str | None, tags: tuple[str, ...], every: str | None) -> None:
@@ -381,7 +380,7 @@ def _switch(ids: tuple[str, ...], as_json: bool, *, paused: bool) -> None:
 @config_option
 @json_option
 def discover(as_json: bool, url: str) -> None:
-    """List what a site offers to watch, with the entries it would give: feeds, else sitemaps, else a list page."""
+    """List the sources that a site offers, with a preview of their entries: feeds, else sitemaps, else a list page."""
 
     async def work(backend: "AppBackend") -> None:
         found = await backend.find_sources(url, local=True)

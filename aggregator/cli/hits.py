@@ -11,10 +11,11 @@ import click
 from msgspec.structs import replace
 
 from aggregator.cli.completion import argument, option
-from aggregator.cli.context import with_app
+from aggregator.cli.context import require_known, with_app
 from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import (
     ROWS,
+    OneOf,
     console,
     echo,
     emit,
@@ -66,12 +67,12 @@ def filters(command: Any) -> Any:
     for add in (
         option("--view", "view", metavar="ID", help="Only what a saved view shows; see `aggregator views`."),
         option("--label", "label", metavar="LABEL", help="Only stories with this label."),
-        click.option("--mark", type=click.Choice(MARKS), help="Only hits with this mark."),
-        click.option("--todo", is_flag=True, help="Only what nobody has marked yet, without copies."),
+        click.option("--mark", type=OneOf(MARKS), help="Only hits with this mark."),
+        click.option("--todo", is_flag=True, help="Only unmarked hits, without copies."),
         option("--story", "story", metavar="ID", help="Only this story."),
         click.option(
             "--by",
-            type=click.Choice(get_args(By)),
+            type=OneOf(get_args(By)),
             default="published",
             show_default=True,
             help="The time that order and --since go by: of publication, or when the hit was recorded.",
@@ -95,9 +96,9 @@ async def _find(
     before: tuple[datetime, str] | None = None,
     **others: Any,
 ) -> tuple[HitDetail, ...]:
-    active = app.active()
-    if rule and rule not in active.rules and not await app.store.catalog.hits(HitFilter(rule=rule), limit=1):
-        raise NotFound("rule", rule, list(active.rules))
+    await require_known(app, rule=rule, feed=others.get("feed"))
+    if others.get("story"):
+        others["story"] = await app.store.catalog.resolve_id("story", others["story"])
     wanted = await _of_view(app, view) if view else HitFilter()
     given = {name: value for name, value in ({"rule": rule} | others).items() if value}
     if since:
@@ -210,7 +211,7 @@ def show(as_json: bool, hit_id: str) -> None:
 
 @hits.command()
 @argument("hit_id", "hit", metavar="ID")
-@click.argument("mark", type=click.Choice([*MARKS, "none"]))
+@click.argument("mark", type=OneOf([*MARKS, "none"]))
 @config_option
 @json_option
 def mark(as_json: bool, hit_id: str, mark: str) -> None:
@@ -233,7 +234,7 @@ def mark(as_json: bool, hit_id: str, mark: str) -> None:
 
 
 @hits.command()
-@click.option("--format", "style", type=click.Choice(["csv", "jsonl", "atom"]), default="csv", show_default=True)
+@click.option("--format", "style", type=OneOf(["csv", "jsonl", "atom"]), default="csv", show_default=True)
 @config_option
 @filters
 @click.option("--limit", "-n", type=ROWS, default=0, help="Maximum number of hits; default: all.")

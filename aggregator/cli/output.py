@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.core.errors import did_you_mean
 from aggregator.core.text.sanitize import escaped, inert
 
 if TYPE_CHECKING:
@@ -24,8 +25,20 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class OneOf(click.Choice[str]):
+    """One of some words; a mistyped one is answered with the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return super().get_invalid_choice_message(value, ctx).removesuffix(".") + did_you_mean(str(value), self.choices)
+
+
 class WholeNumber(click.IntRange):
-    """A whole number between two others; what is none is called so."""
+    """A whole number between two others; what is none is called so. Help names no limits: no one comes near them."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:

@@ -7,6 +7,7 @@ import click
 
 from aggregator.app.clock import SystemClock
 from aggregator.cli.output import WholeNumber
+from aggregator.core.errors import AggregatorError
 from aggregator.core.values import ahead, period, seconds
 
 
@@ -50,6 +51,22 @@ class Ahead(click.ParamType[str]):
         return str(value)
 
 
+class Address(click.ParamType[str]):
+    """A host and a port to listen on, as `settings.web.listen` takes them."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from aggregator.web.origins import split_listen
+
+        try:
+            split_listen(str(value))
+        except AggregatorError:
+            self.fail(f"{value!r} is not an address and port; write for example 127.0.0.1:8080", param, ctx)
+        return str(value)
+
+
+ADDRESS = Address()
 NUMBER = WholeNumber(1, 2**63 - 1)  # of a row, as databases count them
 DURATION = Duration()
 AHEAD = Ahead()

@@ -182,11 +182,11 @@ def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float)
 
 
 def _report(shape: "Json", why: str, *, errors: Sequence[str], as_json: bool) -> None:
+    for error in errors:
+        secho(error, fg="red", err=True)
     if as_json:
         emit(shape | {"why": why})
         return
-    for error in errors:
-        secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]
     failed = f", {feeds['failed']} failed" if feeds["failed"] else ""
     words = {"sent": "sent", "retry": "to retry", "held": "held", "dead": "given up"}

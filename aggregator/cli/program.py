@@ -35,7 +35,7 @@ COMMANDS = {
     "channels": ("channels", "List channels; send a test alert."),
     "stories": ("stories", "Show stories; split, join, label and annotate them."),
     "views": ("triage", "Save filters of hits under a name."),
-    "undo": ("triage", "Take back what a command or a page changed."),
+    "undo": ("triage", "Undo a change made by a command or a page."),
     "silence": ("silence", "Mute a rule, feed or story for a while."),
     "config": ("config", "Push, compare and roll back the configuration of a cluster."),
     "queue": ("queue", "Show the jobs of a cluster."),
@@ -46,12 +46,35 @@ COMMANDS = {
 }
 
 
+# Other words for commands, of pages and of other programs.
+SYNONYMS = {
+    "alert": "deliveries", "alerts": "deliveries", "outbox": "deliveries", "notify": "channels test",
+    "serve": "run", "start": "run", "daemon": "run", "server": "run", "fetch": "poll", "update": "poll",
+    "validate": "check", "lint": "rules lint", "test": "rules test", "health": "status", "info": "status",
+    "add": "feeds add", "import": "feeds import", "opml": "feeds import", "export": "hits export",
+    "mute": "silence add", "snooze": "silence add", "ack": "deliveries ack", "retry": "deliveries retry",
+    "backup": "db backup", "upgrade": "db upgrade", "migrate": "db upgrade", "prune": "db prune", "grep": "search",
+}  # fmt: skip
+
+
 def asks_json(arguments: Sequence[str]) -> bool:
     """Tell whether a command line asks for a document; also one that is not understood."""
     return "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
 
 
-class Program(click.Group):
+class Suggesting(click.Group):
+    """A group that answers an unknown command with the nearest one."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
+            other = SYNONYMS.get(args[0].casefold()) if ctx.parent is None else None
+            near = f" (did you mean {other!r}?)" if other else did_you_mean(args[0], known)
+            ctx.fail(f"no command {f'{ctx.command_path} {args[0]}'!r}{near}")
+        return super().resolve_command(ctx, args)
+
+
+class Program(Suggesting):
     """A group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -67,11 +90,6 @@ class Program(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no such command: {args[0]!r}{did_you_mean(args[0], list(COMMANDS))}; see aggregator --help")
-        return super().resolve_command(ctx, args)
 
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **named: Any) -> click.Context:
         as_json = asks_json(args)
@@ -94,14 +112,14 @@ class Program(click.Group):
         except AggregatorError as error:
             if as_json:
                 emit_error(str(error))
-            remedy = _where_to_look(error) if isinstance(error, NotFound) else ""
+            remedy = where_to_look(error) if isinstance(error, NotFound) else ""
             secho(wrapped(f"error: {error}{remedy}", "  ", stderr=True), fg="red", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `aggregator hits list | head -1`: who reads has had enough
             raise SystemExit(0) from None
 
 
-def _where_to_look(error: NotFound) -> str:
+def where_to_look(error: NotFound) -> str:
     """Name the command that lists what there is, unless the message has a remedy already."""
     lists = {"delivery": "deliveries", "story": "stories", "silence": "silence"}
     group = lists.get(error.kind, f"{error.kind}s")
@@ -120,7 +138,7 @@ class CommandWithExamples(click.Command):
             formatter.write("\n  Examples:\n" + "".join(f"    {line}\n" for line in examples))
 
 
-class CommandGroup(click.Group):
+class CommandGroup(Suggesting):
     """A group whose epilog has an example of each of its commands."""
 
     command_class = CommandWithExamples

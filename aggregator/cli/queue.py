@@ -30,7 +30,7 @@ Examples:
 @limit_option
 @json_option
 def queue(as_json: bool, limit: int) -> None:
-    """Show the jobs of a cluster (PostgreSQL): what waits, what is at work, and what is wrong. Exit 1 if something is.
+    """Show the jobs of a cluster (PostgreSQL): waiting, running and failed. Exit 1 if something is wrong.
 
     `poll:N` polls lane N, `deliver:NAME` sends on a channel, `upkeep:NAME` is periodic work.
     """
@@ -49,7 +49,7 @@ def queue(as_json: bool, limit: int) -> None:
             emit(schemas.as_json(actions.Queue, {"ok": healthy, "jobs": rows, "findings": list(wrong), **counts}))
         else:
             lines = (
-                (job.name, "at work" if job.running else "waiting", span(job.age_s), job.attempts) for job in shown
+                (job.name, "running" if job.running else "waiting", span(job.age_s), job.attempts) for job in shown
             )
             table(("job", "state", "for>", "attempts>"), lines, empty="No jobs at the moment.")
             echo(f"{plural(found.workers, 'worker')} of the engine, {plural(found.failed, 'failed job')}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def pause(as_json: bool, rule_id: str) -> None:
-    """Pause a rule: it finds nothing until it is resumed."""
+    """Pause a rule: it matches nothing until it is resumed."""
     _edit("pause", rule_id, as_json)
 
 

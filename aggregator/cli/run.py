@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import config_path
+from aggregator.cli.param_types import ADDRESS
 from aggregator.cli.program import config_option
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def live_line() -> "LiveLine | None":
 
 metrics_option = click.option(
     "--metrics",
+    type=ADDRESS,
     metavar="ADDRESS",
     help="Also serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9464 [default: "
     "settings.metrics.listen if this process serves no web UI].",
@@ -45,7 +47,7 @@ metrics_option = click.option(
     epilog="""\b
 Examples:
   aggregator run                       everything in one process
-  aggregator run --roles plan,web     one of several processes (PostgreSQL)"""
+  aggregator run --roles plan,web      one of several processes (PostgreSQL)"""
 )
 @click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="Comma-separated roles.")
 @metrics_option
@@ -75,7 +77,7 @@ Examples:
 @metrics_option
 @config_option
 def worker(database: str | None, metrics: str | None) -> None:
-    """Run an additional process that polls and delivers (requires PostgreSQL).
+    """Run an additional process that polls and delivers (useful only with PostgreSQL).
 
     It needs no files: it follows the configuration in the database. Secrets that it refers to (${NAME}) must be in
     its environment; what lacks one is left to other processes.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregator.cli.completion import option
-from aggregator.cli.context import with_backend
+from aggregator.cli.context import require_known, with_backend
 from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.highlight import highlighted
-from aggregator.cli.output import echo, emit, json_option, limit_option
+from aggregator.cli.output import OneOf, echo, emit, json_option, limit_option
 from aggregator.cli.param_types import NUMBER, SINCE, SINCE_HELP
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule
@@ -38,7 +38,7 @@ Examples:
 @click.option("--since", type=SINCE, metavar="WHEN", help=f"Only entries since then: {SINCE_HELP}")
 @click.option(
     "--by",
-    type=click.Choice(["published", "recorded", "relevance"]),
+    type=OneOf(["published", "recorded", "relevance"]),
     default="published",
     show_default=True,
     help="Newest by publication or by recording (as --since, then, too), or the most relevant first.",
@@ -57,6 +57,7 @@ def search(
     """
 
     async def work(backend: "AppBackend") -> None:
+        await require_known(backend.app, feed=feed)
         _check_query(query, backend.current().config.lists)
         now = backend.current().config.settings.local(backend.clock.now())
         span = period(since, now) if since else Period()

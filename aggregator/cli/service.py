@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from aggregator.cli.output import raw
+from aggregator.cli.output import OneOf, raw
 from aggregator.cli.program import CommandGroup, unread_config_option
 from aggregator.core.errors import AggregatorError
 
@@ -78,7 +78,7 @@ Examples:
   aggregator completion zsh > ~/.zfunc/_aggregator
   aggregator completion fish > ~/.config/fish/completions/aggregator.fish"""
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=OneOf(["bash", "zsh", "fish"]))
 @unread_config_option
 def completion(shell: str) -> None:
     """Print a script that completes commands and options in SHELL."""

@@ -69,10 +69,9 @@ def add(
             raise NotFound("rule", rule, list(active.rules))
         if feed and feed not in active.feeds:
             raise NotFound("feed", feed, list(active.feeds))
-        if story:
-            await app.store.catalog.story(story)
         until_at, change = ahead(until or last or "", app.local_now()), new_undo("silenced", now)
-        wanted = Silence(rule=rule, feed=feed, story=story, until_at=until_at, reason=reason, created_at=now)
+        whole = await app.store.catalog.resolve_id("story", story) if story else None
+        wanted = Silence(rule=rule, feed=feed, story=whole, until_at=until_at, reason=reason, created_at=now)
         made = await app.store.catalog.add_silence(wanted, undo=change)
         if as_json:
             emit(silence_json(made) | {"undo": change.id})

@@ -91,7 +91,7 @@ def _status_fields(process: "Process | None", now: "datetime") -> None:
 
 def _jobs(queue: "Queue") -> str:
     running = sum(job.running for job in queue.jobs)
-    return f"{len(queue.jobs) - running} waiting, {running} at work"
+    return f"{len(queue.jobs) - running} waiting, {running} running"
 
 
 def _stored(stats: "Stats") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.completion import argument, option
-from aggregator.cli.context import with_app
+from aggregator.cli.context import require_known, with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, print_fields, short, table
 from aggregator.cli.param_types import NUMBER, SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator stories list --rule caatsa --since 24h
-  aggregator stories show 5f1c09d2…
+  aggregator stories show 5f1c09d2
   aggregator stories split HIT
   aggregator stories join STORY OTHER
   aggregator stories label STORY turkey "follow up"
@@ -54,6 +54,7 @@ def list_(as_json: bool, limit: int, since: str | None, rule: str | None) -> Non
 
     async def work(app: "Application") -> None:
         now = app.local_now()
+        await require_known(app, rule=rule)
         span = period(since, now) if since else Period()
         found = await app.store.catalog.stories(rule=rule, since=span.since, until=span.until, limit=limit)
         if as_json:
@@ -64,7 +65,8 @@ def list_(as_json: bool, limit: int, since: str | None, rule: str | None) -> Non
             for one in found
         ]
         headings = ("id!", "latest!", "title", "sources>", "hits>", "folded>", "updates>")
-        table(headings, rows, empty="No stories yet: they begin with a hit that may alert.")
+        empty = "No matching stories." if rule or since else "No stories yet: they begin with a hit that may alert."
+        table(headings, rows, empty=empty)
 
     with_app(work, reading=True)
 
@@ -77,7 +79,7 @@ def show(as_json: bool, story_id: str) -> None:
     """Show a story: every hit, what became of it, and why it belongs here."""
 
     async def work(app: "Application") -> None:
-        story, found = await app.store.catalog.story(story_id)
+        story, found = await app.store.catalog.story(await _whole(app, story_id))
         details, now = with_titles(found, app.current.config), app.local_now()
         if as_json:
             emit(story_json(story, details))
@@ -118,14 +120,15 @@ def _changed(change: StoryChange, undo: Undo) -> Json:
 def split(as_json: bool, hit_id: str) -> None:
     """Take a hit's entry, with its copies, out of its story; alerted at once if it was folded.
 
-    The two stories never meet again.
+    The two stories are never joined automatically again.
     """
 
     async def work(app: "Application") -> None:
         from aggregator.pipeline.edit_stories import split_hit
 
         undo = new_undo("split", app.clock.now())
-        change = await split_hit(app.context, app.store.catalog, hit_id, by="command line", undo=undo)
+        hit = await app.store.catalog.resolve_id("hit", hit_id)
+        change = await split_hit(app.context, app.store.catalog, hit, by="command line", undo=undo)
         if as_json:
             emit(_changed(change, undo))
         else:
@@ -142,13 +145,14 @@ def split(as_json: bool, hit_id: str) -> None:
 @config_option
 @json_option
 def join(as_json: bool, story_id: str, other_id: str) -> None:
-    """Put everything of the story OTHER into STORY; what comes later for either goes there, too."""
+    """Merge the story OTHER into STORY; later reports of either go there, too."""
 
     async def work(app: "Application") -> None:
         from aggregator.pipeline.edit_stories import join_stories
 
         undo = new_undo("joined", app.clock.now())
-        change = await join_stories(app.context, app.store.catalog, story_id, other_id, by="command line", undo=undo)
+        story, other = await _whole(app, story_id), await _whole(app, other_id)
+        change = await join_stories(app.context, app.store.catalog, story, other, by="command line", undo=undo)
         if as_json:
             emit(_changed(change, undo))
         else:
@@ -161,18 +165,18 @@ def join(as_json: bool, story_id: str, other_id: str) -> None:
 @stories.command()
 @argument("story_id", "story", metavar="STORY")
 @argument("labels", "label", metavar="[LABEL]…", nargs=-1)
-@click.option("--remove", is_flag=True, help="Take these labels away; without any, all of them.")
+@click.option("--remove", is_flag=True, help="Remove these labels; without LABEL, all of them.")
 @config_option
 @json_option
 def label(as_json: bool, story_id: str, labels: tuple[str, ...], remove: bool) -> None:
-    """Give a story labels, or take them away; without any, show those that it has."""
+    """Add labels to a story, or remove them; without LABEL, show its labels."""
     wanted = labels_of(labels)
     if any(len(one) > MAX_LABEL_CHARS for one in wanted):
         raise click.UsageError(f"a label has at most {MAX_LABEL_CHARS} characters; give each as a word of its own")
 
     async def work(app: "Application") -> None:
         catalog = app.store.catalog
-        story, _ = await catalog.story(story_id)
+        story, _ = await catalog.story(await _whole(app, story_id))
         had = list((await catalog.labels([story.id])).get(story.id, ()))
         left = [one for one in had if wanted and one not in wanted]
         has = left if remove else labels_of([*had, *wanted])
@@ -223,7 +227,7 @@ def note(as_json: bool, story_id: str, text: str | None, remove: int | None) -> 
 
     async def work(app: "Application") -> None:
         catalog = app.store.catalog
-        story, _ = await catalog.story(story_id)
+        story, _ = await catalog.story(await _whole(app, story_id))
         notes = await catalog.notes(story.id)
         if remove:
             if remove not in [one.id for one in notes]:
@@ -252,3 +256,8 @@ def note(as_json: bool, story_id: str, text: str | None, remove: int | None) -> 
             table(("id>", "when!", "note"), rows, empty="No notes yet.")
 
     with_app(work, reading=not (written or remove))
+
+
+async def _whole(app: "Application", beginning: str) -> str:
+    """Return the id of the story that begins so. Raises NotFound."""
+    return await app.store.catalog.resolve_id("story", beginning)

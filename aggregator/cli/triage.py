@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.completion import argument
-from aggregator.cli.context import with_app, with_backend
+from aggregator.cli.context import require_known, with_app, with_backend
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, style, table
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
@@ -34,10 +34,10 @@ Examples:
 @config_option
 @json_option
 def undo(as_json: bool, undo_id: str) -> None:
-    """Take back what a command, a page or the API changed, by the id that it was answered with.
+    """Undo a change made by a command, a page or the API; ID is what it printed (`undo: …`).
 
-    That is: marks, labels, notes, views, silences, pauses, acknowledgements, cancellations, joined stories, split ones
-    and digests whose alert has not left yet, and edits of feeds and rules.
+    Marks, labels, notes, views, silences, pauses, acknowledgements, cancellations, edits of feeds and rules, joined
+    and split stories; digests until they are sent.
     """
 
     async def work(backend: "AppBackend") -> None:
@@ -98,7 +98,9 @@ def save(as_json: bool, name: str, filters: str) -> None:
             view: View = view_of(name, filters, app.local_now(), change.made_at)
         except WrongView as error:
             raise click.UsageError(str(error)) from None
-        if question := dict(view.query).get("q"):
+        kept = dict(view.query)
+        await require_known(app, rule=kept.get("rule"), feed=kept.get("feed"))
+        if question := kept.get("q"):
             rule_for_query(question, app.loaded.config.lists)
         await app.store.catalog.save_view(view, undo=change)
         if as_json:
@@ -116,7 +118,7 @@ def save(as_json: bool, name: str, filters: str) -> None:
 @config_option
 @json_option
 def remove(as_json: bool, view_id: str) -> None:
-    """Remove a saved view; its addresses answer no more."""
+    """Remove a saved view; its Atom and CSV addresses stop working."""
 
     async def work(app: "Application") -> None:
         change = new_undo("view removed", app.clock.now())

@@ -573,6 +573,7 @@ class DeliveryState(StrEnum):
 
 
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
+MIN_ID_CHARS = 4  # of an id that a person abbreviates; fewer name another row tomorrow
 RETRIABLE = (*WAITING, DeliveryState.DEAD)  # may be made due, or cancelled, by a person
 ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
 URGENCY = {"high": 0, "normal": 1, "low": 2}  # of a priority: the lower, the sooner it goes out

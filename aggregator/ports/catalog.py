@@ -124,8 +124,8 @@ class Catalog(Protocol):
         """Return (day, hits) of the last 30 days in `now`'s zone, oldest first, days without hits included."""
         ...
 
-    async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
-        """Return the whole id that begins so, if only one does."""
+    async def resolve_id(self, kind: Literal["hit", "delivery", "story"], beginning: str) -> str:
+        """Return the whole id that begins so, if only one does. Raises NotFound; under MIN_ID_CHARS, unless whole."""
         ...
 
     async def count_cards(self, wanted: HitFilter, *, limit: int = 1000) -> int:

@@ -122,7 +122,7 @@ async def copy_store(source: str, target: str, *, step: Callable[[int], None] = 
 
     try:
         return await asyncio.to_thread(
-            copy_database, parse_location(source), parse_location(target, "the other database"), go_on
+            copy_database, parse_location(source), parse_location(target, "the target"), go_on
         )
     except asyncio.CancelledError:
         given_up = True  # the thread sees it at its next batch, and rolls back

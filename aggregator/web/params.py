@@ -13,6 +13,7 @@ from fastapi import HTTPException, Query, Request
 from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
+from aggregator.core.errors import did_you_mean
 from aggregator.core.model import By, HitDetail, HitFilter, Period, SearchOrder, View
 from aggregator.core.values import end_of, period
 
@@ -43,6 +44,7 @@ SortedBy = Annotated[
 Name = Annotated[str | None, Field(max_length=200)]
 Before = Annotated[str | None, Field(max_length=300, description="Cursor of the next page, from the Link header.")]
 Mark = Literal["relevant", "irrelevant", "seen"]
+PAGE_PARAMS = frozenset({"by", "done", "n", "undo", "facets", "before", "page", "limit", "token"})  # no filters
 SEARCH_FILTERS = ("feed", "lang", "since", "until")  # beside the query and the order
 FILTERS = ("rule", "feed", "story", "mark", "todo", "lang", "label", "since", "until")
 Tab = Literal["todo", "all", "relevant", "irrelevant"]
@@ -203,14 +205,22 @@ PageParams = Annotated[PageQuery, Query()]
 
 
 def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
-    """Return the filters of an address (`rule=x&since=7d`) as a view keeps them; other parameters are left out.
+    """Return the filters of an address (`rule=x&since=7d`, or all of it) as a view keeps them.
 
-    With a `q` it is a search.
+    With a `q` it is a search. Where a page was, and what it said, is left out.
 
-    Raises ValidationError; 422 for an instant that is none.
+    Raises WrongView for a parameter that is not a filter, ValidationError; 422 for an instant that is none.
     """
-    given = dict(parse_qsl(address.removeprefix("?"), max_num_fields=50))
+    if "?" in address:
+        address = address.partition("?")[2]
+    given = dict(parse_qsl(address.partition("#")[0], max_num_fields=50, keep_blank_values=True))
     question = given.get("q", "").strip()
+    filters = (*SEARCH_FILTERS, "q") if question else (*FILTERS, "show")
+    if unknown := sorted(set(given) - PAGE_PARAMS - {*filters, "q"}):
+        hint = did_you_mean(unknown[0], filters) or f"; filters are {', '.join(filters)}"
+        raise WrongView(f"{unknown[0]!r} is not a filter{hint}")
+    if not question and given.get("show") in ("todo", "relevant", "irrelevant"):  # the tabs of the Hits page
+        given |= {"todo": "true"} if given["show"] == "todo" else {"mark": given["show"]}
     kept = {name: given[name] for name in (SEARCH_FILTERS if question else FILTERS) if given.get(name)}
     HitQuery.model_validate(kept).filter(now)
     order = {"by": given["by"]} if question and given.get("by") in get_args(SearchOrder) else {}

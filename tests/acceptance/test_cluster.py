@@ -256,8 +256,8 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
         what="five findings",
     )
     assert not stranger.json("status")["ok"]
-    troubles = {one["kind"] for one in stranger.json("doctor")["troubles"]}
-    assert {"engine", "node", "planner", "queue"} <= troubles
+    found = {one["kind"] for one in stranger.json("doctor")["findings"]}
+    assert {"engine", "node", "planner", "queue"} <= found
     queue = stranger.call("queue")
     assert (queue.returncode, "job deliver:gone has been waiting" in queue.stdout) == (1, True)
 

@@ -22,7 +22,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from aggregator.app.clock import SystemClock
-from aggregator.cli.program import COMMANDS, program
+from aggregator.cli.program import COMMANDS, SYNONYMS, program
 from aggregator.core.schemas.actions import ChannelStatus
 from aggregator.store.migrations import REVISIONS
 from tests.support.certificates import server_context
@@ -152,6 +152,13 @@ def _labels_notes_and_views(world: Installation, story: str) -> None:
     assert [one["id"] for one in world.json("views", "list")] == ["sanctions-all"]
     assert {hit["rule"] for hit in world.json("hits", "list", "--view", "sanctions-all")} == {"caatsa"}
     assert "mark" in world.refused("views", "save", "x", "mark=splendid", code=2)
+    assert "did you mean 'rule'" in world.refused("views", "save", "x", "rul=caatsa", code=2)
+    assert "did you mean 'caatsa'" in world.refused("views", "save", "x", "rule=catsa")
+    pasted = world.json(
+        "views", "save", "Pasted", "http://127.0.0.1:8080/?rule=caatsa&show=relevant&facets=1&n=3#hit-1"
+    )
+    assert pasted["query"] == "rule=caatsa&mark=relevant"
+    world.ok("undo", pasted["undo"])
     assert "did you mean 'sanctions-all'" in world.refused("hits", "list", "--view", "sanction-all")
     gone = world.json("views", "remove", "sanctions-all")
     assert world.json("views", "list") == []
@@ -362,7 +369,20 @@ def test_help_is_everywhere(world: Installation) -> None:
             assert f"aggregator {' '.join(path)}" in text.partition("Examples:")[2], path
             assert max(map(len, text.splitlines())) <= 80, path
     assert "did you mean 'status'" in world.refused("statsu", code=2)
+    assert "did you mean 'list'" in world.refused("silence", "ls", code=2)
+    assert "did you mean 'deliveries'" in world.refused("alerts", code=2)  # the word of the pages
     assert "No such option" in world.refused("poll", "--frce", code=2)
+    assert "did you mean 'dead'" in world.refused("deliveries", "list", "--state", "deda", code=2)
+    assert "'--listen': 'foo' is not an address" in world.refused("demo", "--listen", "foo", code=2)
+    assert "'--metrics': 'x' is not an address" in world.refused("run", "--metrics", "x", code=2)
+
+
+def test_other_words_lead_to_commands_that_exist() -> None:
+    """What a person of another program types is answered with a command of ours."""
+    assert isinstance(program, click.Group)
+    found = set(COMMANDS) | {name for name, _ in leaves(program)}
+    assert not set(SYNONYMS.values()) - found
+    assert not set(SYNONYMS) & set(COMMANDS)
 
 
 DOCUMENTS = {  # commands whose stdout is a document of another kind, or a service's
@@ -402,6 +422,12 @@ def test_a_name_that_does_not_exist_has_a_next_step(world: Installation) -> None
     """The nearest name, else the command that lists them; a number that is none is called so."""
     assert world.refused("stories", "show", "nosuch").endswith("; see `aggregator stories list`\n")
     assert world.refused("deliveries", "show", "nosuch").endswith("; see `aggregator deliveries list`\n")
+    assert world.refused("hits", "list", "--feed", "nosuch").endswith("; see `aggregator feeds list`\n")
+    assert world.refused("stories", "list", "--rule", "s40").endswith("no rule named 's40' (did you mean 's400'?)\n")
+    assert "no change named 'edit-99'" in world.refused("undo", "edit-99")
+    said = world.call("deliveries", "retry", "nosuch")
+    assert (said.exit_code, said.stdout) == (3, "0 of 1 queued\n")
+    assert said.stderr.endswith("; see `aggregator deliveries list`\n")
     assert "'x' is not a whole number" in world.refused("hits", "list", "--limit", "x", code=2)
     assert "-1 is less than 0" in world.refused("hits", "list", "--limit", "-1", code=2)
 

@@ -64,7 +64,7 @@ class Surfaces:
         status, ready = self._api("/api/v1/status"), json.loads(get(int(port), "/readyz")[1])
         said = self.service.json("status")
         assert said["ok"] is (not kinds), said["findings"]
-        doctor = [one for one in self.service.json("doctor")["troubles"] if one["kind"] != "unpatched"]
+        doctor = [one for one in self.service.json("doctor")["findings"] if one["kind"] != "unpatched"]
         for findings in (status["findings"], said["findings"], doctor):
             assert [one["kind"] for one in findings] == [*kinds], (host, findings)
         assert status["ok"] is said["ok"] is ready["ok"] is (not kinds)

@@ -67,10 +67,10 @@ async def test_leases_of_the_living_stand(store: AnyStore) -> None:
 
 
 async def test_short_ids_name_one_thing(store: AnyStore) -> None:
-    """The beginning of an id is enough where only one begins so; a whole id always is."""
+    """Four characters or more of an id are enough where only one begins so; a whole id always is."""
     await store.outbox.add([delivery("ab12cd"), delivery("ab34ef"), delivery("ab34")])
-    assert await store.catalog.resolve_id("delivery", "ab1") == "ab12cd"
+    assert await store.catalog.resolve_id("delivery", "ab12") == "ab12cd"
     assert await store.catalog.resolve_id("delivery", "ab34") == "ab34"
-    for wrong in ("ab", "zz", "%"):
-        with pytest.raises(NotFound, match=wrong):
+    for wrong in ("ab", "ab1", "zz", "%", ""):
+        with pytest.raises(NotFound, match=f"'{wrong}'"):
             await store.catalog.resolve_id("delivery", wrong)

@@ -296,7 +296,10 @@ class MemoryBackend:
         number = edit_of_undo(undo_id)
         if number is None:
             return await self.catalog.undo(undo_id, self.clock.now())
-        edit = await self.catalog.edit(number)
+        try:
+            edit = await self.catalog.edit(number)
+        except NotFound:
+            raise NotFound("change", undo_id, why="it was made too long ago, or never") from None
         await self.undo_edit(number)
         return Undo(id=undo_id, kind=f"edit of {edit.about or edit.file}", made_at=edit.at, count=1)
 

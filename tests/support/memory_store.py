@@ -16,6 +16,7 @@ from aggregator.core.events import MAX_REPORTS
 from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overdue
 from aggregator.core.model import (
     FIRST_SILENCED,
+    MIN_ID_CHARS,
     REPORTED,
     SPLIT_FROM,
     STORY_HITS,
@@ -885,10 +886,11 @@ class MemoryCatalog(MemoryTriage):
         found = sorted(await self.feeds(counted=counted), key=_worst_first)
         return _first([row for row in found if health in (None, row.state.health)][offset:], limit)
 
-    async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
-        there = self._tables.hits if kind == "hit" else self._tables.deliveries
-        found = sorted(name for name in there if name.startswith(beginning))
-        if beginning in found or len(found) == 1:
+    async def resolve_id(self, kind: Literal["hit", "delivery", "story"], beginning: str) -> str:
+        tables = self._tables
+        ids = {"hit": list(tables.hits), "delivery": list(tables.deliveries), "story": list(tables.stories)}[kind]
+        found = sorted(name for name in ids if name.startswith(beginning))
+        if beginning in found or (len(found) == 1 and len(beginning) >= MIN_ID_CHARS):
             return found[0]
         raise NotFound(kind, beginning)
 

@@ -183,7 +183,8 @@ def _database(facts: Facts) -> Iterator[DoctorFinding]:
         remedy = "give this user write permission on the file and its directory"
         yield _error("unwritable", database.name, "not writable", remedy)
     if not database.exists:
-        yield _warning("missing", database.name, "does not exist yet", "`aggregator run` creates it")
+        remedy = "`aggregator run` creates it; if there should be one, correct settings.database"
+        yield _note("missing", database.name, "does not exist yet", remedy)
     elif database.error:
         yield _split("database", database.name, database.error.removeprefix(database.name).strip())
     elif database.is_newer:

@@ -72,7 +72,7 @@ def test_nothing_wrong_is_nothing_said() -> None:
         (replace(WELL, free_bytes=4 * 10**9), "disk", "warning", "retention"),
         (replace(WELL, file_system="nfs4"), "network", "error", "local disk"),
         (replace(WELL, database=replace(SOUND, writable=False)), "unwritable", "error", "write permission"),
-        (replace(WELL, database=replace(SOUND, exists=False)), "missing", "warning", "aggregator run"),
+        (replace(WELL, database=replace(SOUND, exists=False)), "missing", "note", "aggregator run"),
         (replace(WELL, database=replace(SOUND, revision="9999")), "newer", "error", "newer program"),
         (replace(WELL, database=replace(SOUND, revision=None)), "older", "warning", "db upgrade"),
         (replace(WELL, database=replace(SOUND, damage=("row 7 missing",))), "damaged", "error", "latest backup"),
