@@ -27,15 +27,21 @@ from aggregator.store.files import create_private, tighten
 from aggregator.store.idle import look
 
 if TYPE_CHECKING:
-    from aggregator.app.known import KnownConfig
+    from aggregator.app.known import KnownConfig, NotedRules
     from aggregator.config import Loaded
     from aggregator.config.digests import Inputs
     from aggregator.core.rules.postings import Postings
+    from aggregator.core.settings import RuleConfig
 
 log = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# Keys of a rule that decide what it matches; the others decide what becomes of its hits.
+MATCHED = {
+    *("id", "any", "all", "none", "near", "query", "regex", "in_", "case", "stem", "translit", "inflect"),
+    *("feeds", "lang"),
+}
 
 
 class KnownPass(NamedTuple):
@@ -57,7 +63,7 @@ class KnownPass(NamedTuple):
 
         texts = {file: raw.decode() for file, raw in self.inputs.contents}
         values, database = json.loads(self.values), f"sqlite:///{self.database}"
-        return KnownConfig(self.path, texts, values, database, lambda: noted_postings(self.inputs))
+        return KnownConfig(self.path, texts, values, database, lambda: noted_rules(self.inputs))
 
 
 def known_pass(config: Path) -> KnownPass | None:
@@ -106,7 +112,7 @@ def note_pass(loaded: "Loaded", config: Path) -> None:
 
 
 def note_postings(loaded: "Loaded", postings: "Postings | None", config: Path) -> None:
-    """Leave the postings of a pass's rules for the next one; None: there is nothing to leave."""
+    """Leave the postings of a pass's rules, and what they match, for the next one; None: there is nothing to leave."""
     if postings is None or loaded.fetched or loaded.faults:
         return
     from aggregator.config import rules_hold_secret
@@ -117,24 +123,33 @@ def note_postings(loaded: "Loaded", postings: "Postings | None", config: Path) -
     import msgspec
 
     try:
-        note = msgspec.msgpack.encode((_compiled(read), postings.fields, postings.keys))
+        rules = {rule.id: matching(rule.config) for rule in loaded.rules if rule.config.enabled}
+        lists = {name: terms for rule in loaded.rules if rule.config.enabled for name, terms in rule.lists}
+        note = msgspec.msgpack.encode((_compiled(read), postings.fields, postings.keys, rules, lists))
         _write(_postings_file(), sha256(note).digest() + note)
     except (OSError, ValueError) as error:
         log.debug("the next pass will compile all rules anew: %s", error)
 
 
-def noted_postings(read: "Inputs") -> "Postings | None":
-    """Return the postings of the rules of a configuration, if a pass left them."""
+def matching(rule: "RuleConfig") -> dict[str, Any]:
+    """Return what a rule matches, as it is written; nothing of whom it alerts, and how."""
+    return rule.model_dump(by_alias=True, exclude_unset=True, include=MATCHED)
+
+
+def noted_rules(read: "Inputs") -> "NotedRules | None":
+    """Return what a pass left of the rules of a configuration, if one did."""
     import msgspec
 
+    from aggregator.app.known import NotedRules
     from aggregator.core.rules.postings import Keys, Postings
 
+    kind = tuple[str, tuple[str, ...], Keys, dict[str, msgspec.Raw], dict[str, tuple[str, ...]]]
     try:
         note = _read(_postings_file())
         if sha256(note[32:]).digest() != note[:32]:
             return None
-        known, fields, keys = msgspec.msgpack.decode(note[32:], type=tuple[str, tuple[str, ...], Keys])
-        return Postings(keys, fields) if known == _compiled(read) else None
+        known, fields, keys, rules, lists = msgspec.msgpack.decode(note[32:], type=kind)
+        return NotedRules(Postings(keys, fields), rules, lists) if known == _compiled(read) else None
     except (OSError, ValueError):  # none, or not what we wrote
         return None
 
@@ -158,7 +173,7 @@ def _compiled(read: "Inputs") -> str:
     import aggregator.core
 
     code = sha256(f"{__version__} {sys.hexversion}".encode())
-    for part in ("rules", "text"):
+    for part in ("", "rules", "text"):
         for file in sorted(os.scandir(Path(aggregator.core.__file__).parent / part), key=lambda file: file.name):
             if file.is_file():  # not the folder of what Python compiles as it goes
                 code.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())

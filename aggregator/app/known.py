@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import msgspec
 
 from aggregator.core.model import FEED, FeedState, Reading
 
 if TYPE_CHECKING:
     from aggregator.config import Loaded
     from aggregator.core.redaction import Redactor
-    from aggregator.core.rules import Document, RuleMatch
+    from aggregator.core.rules import Document, Rule, RuleMatch
     from aggregator.core.rules.postings import Postings
     from aggregator.pipeline.context import ActiveConfig
 
@@ -35,16 +37,36 @@ class Known:
         return getattr(self._whole(), name)
 
 
+class NotedRules(NamedTuple):
+    """What a pass noted of its enabled rules: their keys and, by id and in order, what they match as it is written.
+
+    `lists` are those that the rules use.
+    """
+
+    postings: "Postings"
+    rules: Mapping[str, msgspec.Raw]
+    lists: Mapping[str, tuple[str, ...]]
+
+    def rule(self, rule_id: str) -> "Rule":
+        """Compile a rule; only what it matches is that of the real one."""
+        from aggregator.core.rules import compile_rule
+        from aggregator.core.settings import RuleConfig
+
+        row = msgspec.msgpack.decode(self.rules[rule_id])
+        return compile_rule(RuleConfig.model_validate(row, by_alias=True, by_name=False), self.lists)
+
+
 class KnownIndex:
     """The index of rules that are not at hand: of most entries, their postings say that no rule can match them.
 
-    `noted` returns the postings of all enabled rules; None: nobody noted them.
+    `noted` returns what is known of all enabled rules; None: nobody noted it.
     """
 
-    def __init__(self, noted: "Callable[[], Postings | None]", whole: "Callable[[], ActiveConfig]") -> None:
+    def __init__(self, noted: Callable[[], NotedRules | None], whole: "Callable[[], ActiveConfig]") -> None:
         self._noted = cache(noted)
         self._whole = whole
-        self._order = cache(lambda: {rule: place for place, rule in enumerate(whole().rules)})
+        self._compiled: dict[str, Rule] = {}
+        self._places: dict[str, int] = {}  # of all rules, in their order
         self._built = False
 
     @property
@@ -59,19 +81,26 @@ class KnownIndex:
             return self._whole().index.match(document)
         from aggregator.core.rules.entry_document import DocumentWords
 
-        candidates = noted.candidates(DocumentWords(document, noted.fields))
+        fields = noted.postings.fields
+        candidates = noted.postings.candidates(DocumentWords(document, fields))
         if not candidates:
             return ()
         from aggregator.core.rules.index import matches
         from aggregator.core.rules.match_context import MatchContext
 
-        rules = self._whole().rules
-        found = [rules[rule_id] for rule_id in sorted(candidates, key=self._order().__getitem__)]
-        return matches(found, MatchContext(document, noted.fields))
+        if not self._places:
+            self._places = {rule_id: place for place, rule_id in enumerate(noted.rules)}
+        ordered = sorted(candidates, key=self._places.__getitem__)
+        return matches([self._rule(noted, rule_id) for rule_id in ordered], MatchContext(document, fields))
+
+    def _rule(self, noted: NotedRules, rule_id: str) -> "Rule":
+        if (rule := self._compiled.get(rule_id)) is None:
+            rule = self._compiled[rule_id] = noted.rule(rule_id)
+        return rule
 
 
 class KnownConfig:
-    """The configuration of `texts`, of which `values` are known (see `plain_values`), and postings of its rules.
+    """The configuration of `texts`, of which `values` are known (see `plain_values`), and what its rules match.
 
     Both what is loaded and what is active look like the real ones. Either raises ConfigErrors where something is asked
     that is not known, and the whole cannot be loaded any more.
@@ -83,9 +112,9 @@ class KnownConfig:
         texts: Mapping[Path, str],
         values: Mapping[str, Any],
         database: str,
-        postings: "Callable[[], Postings | None]",
+        rules: Callable[[], NotedRules | None],
     ) -> None:
-        self._path, self._texts, self._postings = path, texts, postings
+        self._path, self._texts, self._rules = path, texts, rules
         self._secrets_found: Callable[[frozenset[str]], object] = lambda _: None
         self._whole_loaded = cache(self._load)
         self._whole_active = cache(self._activate)
@@ -115,7 +144,7 @@ class KnownConfig:
             "config": self._config,
             "feeds": self.feeds,
             "feed": feed,
-            "index": KnownIndex(self._postings, self._whole_active),
+            "index": KnownIndex(self._rules, self._whole_active),
             "number": 0,
             "since": None,
         }
@@ -141,8 +170,8 @@ class KnownConfig:
         from aggregator.app.usable import require_usable
         from aggregator.config import load
 
-        loaded = load(self._path, os.environ, edited=self._texts)
-        require_usable(loaded)
+        loaded = load(self._path, os.environ, edited=self._texts, known=True)
+        require_usable(loaded, before=loaded)  # its rules have passed their tests
         self._secrets_found(loaded.secrets)
         return loaded
 

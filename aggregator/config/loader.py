@@ -23,7 +23,7 @@ from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.redaction import Redactor
-from aggregator.core.rules import Rule, run_tests
+from aggregator.core.rules import Rule, compile_later, run_tests
 from aggregator.core.settings import Config
 from aggregator.core.values import revealed, weak_spot
 
@@ -68,11 +68,13 @@ def load(
     *,
     edited: Mapping[Path, str] = _UNEDITED,
     before: Loaded | None = None,
+    known: bool = False,
 ) -> Loaded:
     """Read a file, or every YAML file of a folder. Raises ConfigErrors with all that is wrong.
 
     `edited` holds texts that stand for files on disk, to try an edit before it is saved; rules
-    that are in `before` already, and have not changed, are not compiled anew.
+    that are in `before` already, and have not changed, are not compiled anew. `known`: the same was loaded before, so
+    its rules are compiled as they are needed, and it is not warned of them again.
     """
     sources, broken, digest = read(path, edited)
     errors = list(broken)
@@ -90,7 +92,7 @@ def load(
     if root is None:
         raise ConfigErrors(_sorted(errors) or [_nothing(path)])
     notes = unread_warnings(path)
-    return build(root, environ, digest, errors=errors, notes=notes, complete=complete, before=before)
+    return build(root, environ, digest, errors=errors, notes=notes, complete=complete, before=before, known=known)
 
 
 def build(
@@ -102,6 +104,7 @@ def build(
     notes: Iterable[ConfigError] = (),
     complete: bool = True,
     before: Loaded | None = None,
+    known: bool = False,
     listed: Mapping[Path, str] = _UNEDITED,
 ) -> Loaded:
     """Build the configuration of a tree. Raises ConfigErrors: those given, and all of the tree's own.
@@ -135,12 +138,16 @@ def build(
     if config is not None and (database := environ.get(DATABASE)):
         settings = config.settings.model_copy(update={"database": SecretStr(database)})
         config = config.model_copy(update={"settings": settings})
-    rules, judged = compile_rules(
-        root, value, errors, before.rules if before else (), config.rules if config is not None else None
-    )
-    notes.extend(judged)
-    if complete and config is not None:
-        notes.extend(feeds_missed(rules, [feed.id for feed in config.feeds], root))
+    rules: tuple[Rule, ...]
+    if known and config is not None:
+        rules = tuple(compile_later(rule, config.lists) for rule in config.rules)
+    else:
+        rules, judged = compile_rules(
+            root, value, errors, before.rules if before else (), config.rules if config is not None else None
+        )
+        notes.extend(judged)
+        if complete and config is not None:
+            notes.extend(feeds_missed(rules, [feed.id for feed in config.feeds], root))
     errors.extend(note for note in notes if note.severity == "error")
     if errors or config is None:
         raise ConfigErrors(_without(expander.secrets, _sorted(errors)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.app.application import open_application
-from aggregator.app.idle import KnownPass, known_pass, note_pass, note_postings, noted_postings
+from aggregator.app.idle import KnownPass, known_pass, note_pass, note_postings, noted_rules
 from aggregator.config import Loaded, inputs, load
 from aggregator.config.plain import SECTIONS
 from aggregator.core.errors import ConfigErrors
@@ -93,7 +93,7 @@ async def test_the_same_values(config: Path) -> None:
     assert dict(settings_of(found.loaded())) == dict(settings_of(real))
     active = found.active(Redactor())
     assert active.config.channels == real.config.channels
-    assert list(active.rules) == ["r", "gone"]
+    assert list(active.rules.items()) == [(rule.id, rule) for rule in real.rules]
     assert known(config).rules == 1
 
 
@@ -150,16 +150,17 @@ POSTINGS = Path("var/postings.msgpack")
 
 
 async def test_entries_that_no_rule_can_match_need_no_rules(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Postings of the pass before tell them; the first entry with words of a rule loads the configuration."""
+    """Postings of the pass before tell them; of others, the rules that it noted; a hit needs the configuration."""
     leave_postings(config)
     index = known(config).config().active(Redactor()).index
     assert [found.rule for found in index.match(Document(content="An S-400 and an S-500"))] == ["r"]
     assert index.postings is None
-    index = known(config).config().active(Redactor()).index
+    active = known(config).config().active(Redactor())
     monkeypatch.delenv("PATH_KEY")  # so that the whole cannot be loaded
-    assert index.match(Document(content="An S-500, S 4000, 400")) == ()
+    assert active.index.match(Document(content="An S-500, S 4000, 400")) == ()
+    assert [found.rule for found in active.index.match(Document(content="An S-400"))] == ["r"]
     with pytest.raises(ConfigErrors, match="PATH_KEY is not set"):
-        index.match(Document(content="An S-400"))
+        active.rule_configs["r"]
 
 
 async def test_postings_are_noted_by_the_pass_that_made_them(config: Path) -> None:
@@ -169,7 +170,7 @@ async def test_postings_are_noted_by_the_pass_that_made_them(config: Path) -> No
     assert active.index.postings is None
     assert [match.rule for match in active.index.match(Document(content="An S-400"))] == ["r"]
     note_postings(found.loaded(), active.index.postings, config)
-    assert noted_postings(inputs(config)) is not None
+    assert noted_rules(inputs(config)) is not None
     assert POSTINGS.stat().st_mode & 0o777 == 0o600
     for secret in (*SECRETS.values(), "literal-password", "of-a-header", "p-own", "in-an-address"):
         assert secret.encode() not in POSTINGS.read_bytes()
@@ -192,9 +193,9 @@ async def test_postings_of_anything_else(config: Path) -> None:
     """Postings are good for the files and variables that they were made of, as we wrote them; for nothing else."""
     for name, spoil in SPOILT.items():
         leave_postings(config)
-        assert noted_postings(inputs(config)) is not None
+        assert noted_rules(inputs(config)) is not None
         spoil(config)
-        assert noted_postings(inputs(config)) is None, name
+        assert noted_rules(inputs(config)) is None, name
         POSTINGS.unlink(missing_ok=True)
         (config / "more.yaml").unlink(missing_ok=True)
         (config / "all.yaml").write_text(CONFIG, encoding="utf-8")

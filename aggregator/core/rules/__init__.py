@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
+    from aggregator.core.rules.compile import Rule, compile_later, compile_rule, recompile, rule_for_query
     from aggregator.core.rules.entry_document import Document, document, index_text
     from aggregator.core.rules.explain import ExplainedClause, Explanation
     from aggregator.core.rules.feedback import Proposal, propose
@@ -33,6 +33,7 @@ __all__ = [
     "RuleIndex",
     "RuleMatch",
     "TriggerDecision",
+    "compile_later",
     "compile_rule",
     "document",
     "fires",
@@ -63,6 +64,7 @@ _LATER = {
     "RuleIndex": "index",
     "RuleMatch": "index",
     "TriggerDecision": "triggers",
+    "compile_later": "compile",
     "compile_rule": "compile",
     "document": "entry_document",
     "fires": "triggers",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
-from typing import Literal, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
@@ -38,11 +38,15 @@ ALL_FIELDS = ("title", "summary", "content", "author", "category", "link")
 
 Lists = Mapping[str, tuple[str, ...]]
 Path = tuple[str | int, ...]
+_COMPILED = ("tree", "plan", "warnings", "fields", "terms", "lists")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A compiled rule. `version` is a digest of what it matches: title, channels and rhythm do not change it."""
+    """A compiled rule. `version` is a digest of what it matches: title, channels and rhythm do not change it.
+
+    One that `compile_later` made is compiled when something asks for what only that can tell.
+    """
 
     id: str
     title: str
@@ -56,19 +60,24 @@ class Rule:
     terms: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
     is_filtered: bool = field(init=False, repr=False, compare=False)  # by feed or language
+    _later: Lists | None = field(default=None, init=False, repr=False, compare=False)  # what to compile it with
 
     def __post_init__(self) -> None:
         feeds = self.config.feeds
         filters = (feeds.ids, feeds.tags, feeds.not_ids, feeds.not_tags, self.langs)
         object.__setattr__(self, "is_filtered", any(filters))
 
-    def __getattr__(self, name: str) -> str:
-        # Reached while the slot is empty: only rules that are compared with others need it.
-        if name != "version":
+    def __getattr__(self, name: str) -> Any:
+        # Reached while the slot is empty: only rules that are compared with others need a version.
+        if name == "version":
+            object.__setattr__(self, name, _version(self.config, self.tree, self.lists))
+        elif name in _COMPILED:
+            compiled = compile_rule(self.config, self._later or {})
+            for part in _COMPILED:
+                object.__setattr__(self, part, getattr(compiled, part))
+        else:
             raise AttributeError(name)
-        version = _version(self.config, self.tree, self.lists)
-        object.__setattr__(self, "version", version)
-        return version
+        return object.__getattribute__(self, name)
 
     def admits(self, document: Document, context: MatchContext) -> bool:
         """Tell whether a document's feed and language pass the rule's filters."""
@@ -100,10 +109,24 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
         plan=plan,
         warnings=tuple(work.problems),
         fields=frozenset(fields_of(plan)),
-        langs=frozenset(map(language, config.lang)),
+        langs=_langs(config),
         terms=work.terms,
         lists=tuple(work.used.items()),
     )
+
+
+def compile_later(config: RuleConfig, lists: Lists) -> Rule:
+    """Return a rule that is known to compile, and does so when it is needed: most of many never are."""
+    rule = object.__new__(Rule)
+    known = {"id": config.id, "title": config.title or config.id, "config": config, "langs": _langs(config)}
+    for name, value in {**known, "_later": lists}.items():
+        object.__setattr__(rule, name, value)
+    rule.__post_init__()
+    return rule
+
+
+def _langs(config: RuleConfig) -> frozenset[str]:
+    return frozenset(map(language, config.lang))
 
 
 def recompile(

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.app.known import KnownIndex
+from aggregator.app.idle import MATCHED, matching
+from aggregator.app.known import KnownIndex, NotedRules
 from aggregator.core.errors import InvalidRule
 from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, print_query
 from aggregator.core.rules.postings import Keys, Postings
@@ -31,12 +33,16 @@ def whole(rules: list[Rule]) -> Any:
     return SimpleNamespace(rules={rule.id: rule for rule in rules}, index=RuleIndex(rules))
 
 
-def noted(index: RuleIndex) -> Postings:
+def noted(index: RuleIndex, rules: list[Rule]) -> NotedRules:
     """What a pass leaves to the next one, written and read."""
     assert index.postings is not None
     keys = msgspec.msgpack.decode(msgspec.msgpack.encode(index.postings.keys), type=Keys)
     assert keys == index.postings.keys
-    return Postings(keys, index.postings.fields)
+    written = msgspec.msgpack.encode({rule.id: matching(rule.config) for rule in rules if rule.config.enabled})
+    lists = {name: terms for rule in rules for name, terms in rule.lists}
+    return NotedRules(
+        Postings(keys, index.postings.fields), msgspec.msgpack.decode(written, type=dict[str, msgspec.Raw]), lists
+    )
 
 
 def rules(rng: random.Random) -> list[Rule]:
@@ -63,7 +69,10 @@ def test_noted_keys_hide_no_match(seed: int) -> None:
     all_rules = rules(rng)
     real = whole(all_rules)
     real.index.prepare()
-    known = KnownIndex(lambda: noted(real.index), lambda: whole(all_rules))
+    kept = noted(real.index, all_rules)
+    for rule in all_rules:
+        assert not rule.config.enabled or kept.rule(rule.id).version == rule.version
+    known = KnownIndex(lambda: kept, lambda: pytest.fail("the configuration need not be loaded to match"))
     for _ in range(8):
         document = Document(
             title=text(rng),
@@ -79,22 +88,18 @@ def test_noted_keys_hide_no_match(seed: int) -> None:
     assert known.postings is None  # there is nothing new to note
 
 
-def test_rules_are_asked_for_by_their_keys_only() -> None:
+def test_rules_are_compiled_by_their_keys_only() -> None:
     """An entry without any key needs no rule; one with a key does, whether or not a rule matches it in the end."""
-    asked: list[str] = []
     made = [compile_rule(RuleConfig.model_validate({"id": "r", "query": "air AND AAAAA AND missiles"}), LISTS)]
     index = RuleIndex(made)
     index.prepare()
-
-    def load() -> Any:
-        asked.append("rules")
-        return whole(made)
-
-    known = KnownIndex(lambda: noted(index), load)
+    kept, unreadable = noted(index, made), msgspec.Raw(b"\xc1")
+    known = KnownIndex(lambda: kept._replace(rules={"r": unreadable}), lambda: whole(made))
     assert known.match(Document(content="nothing of note")) == ()
-    assert asked == []
+    with pytest.raises(msgspec.DecodeError):
+        known.match(Document(content="missiles, and no more"))
+    known = KnownIndex(lambda: kept, lambda: whole(made))
     assert known.match(Document(content="missiles, and no more")) == ()
-    assert asked != []
     assert [found.rule for found in known.match(Document(content="missiles in the air: aaaaa"))] == ["r"]
 
 
@@ -105,3 +110,9 @@ def test_without_a_note_the_index_is_built() -> None:
     assert known.postings is None
     assert [found.rule for found in known.match(Document(content="S-400"))] == ["r"]
     assert known.postings is cast("RuleIndex", made.index).postings is not None
+
+
+def test_every_key_that_decides_what_matches_is_noted() -> None:
+    """A new key of rules is put with those that are noted, or with these, which decide what becomes of a hit."""
+    routing = {"title", "max_age_s", "threshold", "spike", "first_in_s", "on_update", "retellings", "notify"}
+    assert RuleConfig.model_fields.keys() - MATCHED == routing | {"deliver", "priority", "enabled", "tests"}

@@ -14,6 +14,7 @@ from aggregator.core.rules import (
     Document,
     Rule,
     RuleIndex,
+    compile_later,
     compile_rule,
     index_text,
     recompile,
@@ -375,3 +376,17 @@ def test_a_designator_is_read_alike_whatever_its_hyphen(written: str, exact: boo
     short, long = atom(written, exact), atom(written.replace("-", "\u2011"), exact)
     assert short.key == long.key
     assert short.term == written
+
+
+def test_a_rule_that_is_compiled_later_is_the_same() -> None:
+    """Nothing is compiled to list rules; whatever is asked of one is what it would be if compiled at once."""
+    written = config(any=["S-400", "$all"], stem=True, lang=["tr"], feeds={"tags": ["arms"]}, title="Arms", none=["x"])
+    for part in ("tree", "plan", "warnings", "fields", "terms", "lists", "version"):
+        later = compile_later(written, LISTS)
+        assert (later.id, later.title, later.langs, later.is_filtered) == ("r", "Arms", frozenset(["tr"]), True)
+        assert getattr(later, part) == getattr(compile_rule(written, LISTS), part)
+    assert compile_later(written, LISTS) == compile_rule(written, LISTS)
+    unsound = compile_later(config(any=["$none"]), LISTS)
+    assert unsound.config.any == ("$none",)
+    with pytest.raises(InvalidRule):
+        _ = unsound.plan
