@@ -13,6 +13,7 @@ from aggregator.config.source import MAX_SECRET_BYTES, PERMISSIONS, NotASecretFi
 from aggregator.config.yaml_offsets import index_of
 from aggregator.config.yaml_tree import Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.values import Referring
 
 _REFERENCE = re.compile(r"\$?\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -48,7 +49,7 @@ class Expander:
                 self.warnings.append(replace(scalar.source.error(scalar.start, message, hint), severity="warning"))
             return scalar.text
         text = _REFERENCE.sub(lambda found: self._replace(scalar, found), scalar.text)
-        return SecretStr(text) if refers(scalar) else text
+        return Referring(text, scalar.text) if refers(scalar) else text
 
     def _replace(self, scalar: ScalarNode, found: re.Match[str]) -> str:
         if found[0].startswith("$$"):

@@ -781,10 +781,14 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """A channel's acceptance of an alert: its answer in words, and the id of the message where the service has ids."""
+    """A channel's acceptance of an alert: its answer in words, and the id of the message where the service has ids.
+
+    `put_off` are recipients of the same message whom the service refused for now, each with its words.
+    """
 
     detail: str = ""
     message_id: str = ""
+    put_off: tuple[tuple[str, str], ...] = ()
 
 
 # --- the one write of a poll ---------------------------------------------------------------------

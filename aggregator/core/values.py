@@ -392,6 +392,19 @@ Selector = Annotated[str, AfterValidator(_selector)]
 Identifier = Annotated[str, Field(pattern=ID)]
 
 
+class Referring(SecretStr):
+    """A value with references: `written` is the text with `${…}` in it, the same when the secret is renewed."""
+
+    def __init__(self, value: str, written: str) -> None:
+        super().__init__(value)
+        self.written = written
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretStr) and self.get_secret_value() == other.get_secret_value()
+
+    __hash__ = SecretStr.__hash__
+
+
 def one_or_many(value: object) -> object:
     """Wrap a single value in a list: `tags: defence` is `tags: [defence]`."""
     return value if isinstance(value, list | tuple) else (value,)

@@ -28,7 +28,7 @@ from aggregator.notify.render import AlertContent, build_content, template, text
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.replies import Reply
 from aggregator.notify.secrets import secrets_of
-from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets_for
+from aggregator.notify.services import BadChannel, Target, alone, instantiate, signing_secret, targets_for
 from aggregator.notify.signing import signed
 from aggregator.ports import Clock
 
@@ -113,7 +113,8 @@ def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture, pa
         content = build_content(alert)
         sent = [_compose_and_send(channel, alert, content, target, notes, parts) for target in chosen]
         message_id = sent[0].message_id if len(sent) == 1 else ""
-        return Receipt(detail="; ".join(one.detail for one in sent), message_id=message_id)
+        put_off = tuple(one for each in sent for one in each.put_off)
+        return Receipt(detail="; ".join(one.detail for one in sent), message_id=message_id, put_off=put_off)
     except (BadChannel, BadTemplate) as error:
         raise _error(channel, str(error), transient=False) from error
 
@@ -146,7 +147,9 @@ def _compose_and_send(
             parts.add(key, message.body)
     parts.forget(key)
     message_id = reply.message_id or getattr(service, "message_id", "")
-    return Receipt(detail=said or f"{target.label}: accepted", message_id=message_id)
+    cut = Redactor(secrets_of(channel))
+    put_off = tuple((alone(to, target), hide_credentials(cut(words))) for to, words in notes.put_off.items())
+    return Receipt(detail=said or f"{target.label}: accepted", message_id=message_id, put_off=put_off)
 
 
 def _send_reply(

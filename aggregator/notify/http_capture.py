@@ -48,6 +48,8 @@ class HttpCapture:
 
     `refused`: an answer of 2xx that takes nothing; `read_refusal` finds it in a body.
 
+    `put_off`: recipients of a mail whom the server refused for now, with its words.
+
     `headers` go with each request; `sign` gives those that depend on the exact bytes of its body, which `amend` may
     change before; `read_answer` sees what accepts a message.
     """
@@ -60,6 +62,7 @@ class HttpCapture:
     answer: str = ""
     refused: Refusal | None = None
     failure: str = ""
+    put_off: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     sign: Callable[[bytes], Mapping[str, str]] | None = None
     read_refusal: Callable[[bytes], Refusal | None] = lambda _: None

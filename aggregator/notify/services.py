@@ -5,11 +5,13 @@ a `Target` of its own, so that one bad address of three fails alone and is retri
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from email.utils import parseaddr
 from functools import lru_cache
+from hashlib import blake2b
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,6 +20,7 @@ from pydantic import SecretStr
 
 from aggregator.core.errors import Problem, did_you_mean
 from aggregator.core.settings import Channel
+from aggregator.core.values import Referring
 from aggregator.notify.apprise_loader import asset, library, plugins
 from aggregator.notify.fields import RULED, field_help, fields_of, mail_defaults, missing, typed
 from aggregator.notify.signing import MIN_SECRET_BYTES
@@ -38,17 +41,25 @@ PRIVATE_UNLESS_SAID = {
     **dict.fromkeys(("mastodon", "mastodons", "toot", "toots"), ("private", "direct")),
     **dict.fromkeys(("misskey", "misskeys"), ("followers", "followers")),
 }
+MAIL_LISTS = {"to": "targets", "cc": "cc", "bcc": "bcc", "reply": "reply_to"}  # keys, as Apprise calls them
+MARK_DIGITS = 6  # of an address's mark
+_MAILS = re.compile(r'(?:"[^"]*"|[^",;])+')
+_LOGIN = re.compile(r"//[^/@]*@")
 # What Apprise says of one channel's arguments must not be reported as another's.
 _ONE_AT_A_TIME = Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One recipient: `label` names it in the outbox, `arguments` make Apprise's service."""
+    """One recipient: `label` names it in the outbox, `arguments` make Apprise's service.
+
+    `mark` is made of its address as it is written, and tells it from others of its service or host in any order.
+    """
 
     label: str
     schema: str
     arguments: Mapping[str, Any]
+    mark: str = ""
 
 
 class BadChannel(ValueError):
@@ -60,15 +71,30 @@ class BadChannel(ValueError):
 
 
 def targets(channel: Channel) -> tuple[Target, ...]:
-    """Return every recipient of a channel that is not the console. Raises BadChannel."""
-    found = list(_named(channel) if channel.service else _addressed(channel))
+    """Return every recipient of a channel that is not the console. Raises BadChannel.
+
+    Those that have a service or a host in common differ by their marks, not by their places in the list.
+    """
+    found = _found(channel)
+    alike = Counter(target.label for target in found)
     labels: dict[str, int] = {}
     unique = []
     for target in found:
-        labels[target.label] = seen = labels.get(target.label, 0) + 1
-        label = target.label if seen == 1 else f"{target.label}-{seen}"
-        unique.append(Target(label, target.schema, target.arguments))
+        label = f"{target.label}-{target.mark}" if alike[target.label] > 1 and target.mark else target.label
+        labels[label] = seen = labels.get(label, 0) + 1
+        unique.append(replace(target, label=label if seen == 1 else f"{label}-{seen}"))
     return tuple(unique)
+
+
+def _found(channel: Channel) -> list[Target]:
+    """Return the recipients of a channel in their order; several may have one label. Raises BadChannel."""
+    return list(_named(channel) if channel.service else _addressed(channel))
+
+
+def _mark(secret: SecretStr) -> str:
+    """Mark an address: by its text as it is written, less a login, of which a person may renew the password."""
+    written = secret.written if isinstance(secret, Referring) else secret.get_secret_value()
+    return blake2b(_LOGIN.sub("//", written.strip()).encode(), digest_size=MARK_DIGITS // 2).hexdigest()
 
 
 def recipients_of(channel: Channel) -> tuple[str, ...]:
@@ -110,9 +136,13 @@ def _try(target: Target) -> None:
         message = "this is not a mail address" if given else "the mails have no sender"
         hint = "write from: alerts@example.org, an address that the mail server accepts"
         raise BadChannel([Problem(path=("from",), message=f"from: {message}", hint=hint)]) from error
-    if not service.recipients():
-        hint = "write it as ann@example.org"
-        raise BadChannel([Problem(path=("to",), message=f"{target.label!r} is not a mail address", hint=hint)])
+    kinds = {"to": [address for _, address in service.targets], "cc": service.cc, "bcc": service.bcc}
+    kinds["reply"] = service.reply_to
+    for field, taken in kinds.items():
+        for one in _addresses(target.schema, target.arguments.get(MAIL_LISTS[field])):
+            if parseaddr(one)[1] not in taken:
+                hint = "write it as ann@example.org"
+                raise BadChannel([Problem(path=(field,), message=f"{one!r} is not a mail address", hint=hint)])
 
 
 def _template(channel: Channel) -> tuple[Problem, ...]:
@@ -154,6 +184,8 @@ def targets_for(channel: Channel, recipient: str) -> tuple[Target, ...]:
     made = targets(channel)
     if found := tuple(target for target in made if recipient in ("", target.label)):
         return found
+    if former := _formerly(_found(channel), recipient):
+        return (replace(former, label=recipient),)
     wanted = parseaddr(recipient)[1].casefold()
     for target in made if "@" in wanted else ():
         people = [
@@ -164,6 +196,27 @@ def targets_for(channel: Channel, recipient: str) -> tuple[Target, ...]:
             alone = {key: value for key, value in target.arguments.items() if key not in ("cc", "bcc")}
             return (Target(recipient, target.schema, {**alone, "targets": [same]}),)
     return ()
+
+
+def _formerly(found: Sequence[Target], recipient: str) -> Target | None:
+    """Return the target of a row from when more or fewer had the same label: alone, with its mark, or with its place.
+
+    Places are of rows that an earlier version made, or of the same address twice.
+    """
+    bases = {target.label: target for target in reversed(found)}
+    if recipient in bases:
+        return bases[recipient]
+    base, _, suffix = recipient.rpartition("-")
+    same = [target for target in found if target.label == base]
+    if marked := [target for target in same if target.mark == suffix]:
+        return marked[0]
+    place = int(suffix) if suffix.isdecimal() and len(suffix) < MARK_DIGITS else 0
+    return same[place - 1] if 1 < place <= len(same) else None
+
+
+def alone(address: str, target: Target) -> str:
+    """Name the row of one recipient of a mail to several: not as the mail's own, which is for all of them."""
+    return f"<{address}>" if address == target.label else address
 
 
 def _addressed(channel: Channel) -> Iterator[Target]:
@@ -182,7 +235,7 @@ def _addressed(channel: Channel) -> Iterator[Target]:
             raise BadChannel([Problem(path=path, message=message, hint=f"the format is {field_help(schema)}")])
         if "visibility" in parsed and "visibility" not in parsed.get("qsd", {}):
             del parsed["visibility"]  # Apprise's own default is the whole world
-        yield from _split(parsed["schema"], parsed)
+        yield from (replace(target, mark=_mark(secret)) for target in _split(parsed["schema"], parsed))
 
 
 def _named(channel: Channel) -> Iterator[Target]:
@@ -209,6 +262,9 @@ def _named(channel: Channel) -> Iterator[Target]:
             said = "invalid value" if isinstance(value, SecretStr) else str(error)
             problems.append(Problem(path=(field,), message=f"{field}: {said}"))
     problems += missing(schema, set(channel.fields))
+    if schema in ("mailto", "mailtos") and "to" in channel.fields and not _addresses(schema, arguments.get("targets")):
+        hint = "write to: ann@example.org, or leave it out for mails to the sender"
+        problems.append(Problem(path=("to",), message="the mails have no recipient", hint=hint))
     if channel.url:
         problems.append(Problem(path=("url",), message="write either url or service, not both"))
     if problems:
@@ -265,6 +321,7 @@ def _webhook(channel: Channel) -> Iterator[Target]:
                 "password": fields.get("password") or (unquote(parts.password) if parts.password else None),
                 "headers": headers,
             },
+            _mark(secret),
         )
 
 
@@ -280,6 +337,8 @@ def _split(schema: str, arguments: Mapping[str, Any]) -> Iterator[Target]:
     if schema in PRIVATE_UNLESS_SAID and not plain.get("visibility"):
         plain["visibility"] = PRIVATE_UNLESS_SAID[schema][bool(plain.get("targets"))]
     many = _addresses(schema, plain.get("targets"))
+    if schema in ("mailto", "mailtos"):
+        plain |= {key: _addresses(schema, plain[key]) for key in MAIL_LISTS.values() if plain.get(key)}
     if len(many) < 2 or plain.get("cc") or plain.get("bcc"):
         yield Target(many[0] if len(many) == 1 else schema, schema, plain)
         return
@@ -288,12 +347,20 @@ def _split(schema: str, arguments: Mapping[str, Any]) -> Iterator[Target]:
 
 
 def _addresses(schema: str, targets: object) -> list[str]:
-    from apprise.utils.parse import parse_emails, parse_list
+    from apprise.utils.parse import parse_list
 
     if not targets:
         return []
-    listed = parse_emails(targets) if schema in ("mailto", "mailtos") else parse_list(targets, sort=False)
-    return [str(one) for one in listed]
+    if schema in ("mailto", "mailtos"):
+        texts = [targets] if isinstance(targets, str) else list(targets)  # type: ignore[call-overload]
+        return [one for text in texts for one in _mails(str(text))]
+    return [str(one) for one in parse_list(targets, sort=False)]
+
+
+def _mails(text: str) -> Iterator[str]:
+    """Divide a text into mail addresses, with the names before them; what is none stays, so that it can be named."""
+    for piece in _MAILS.findall(text):
+        yield from [piece.strip()] if "<" in piece else piece.split()
 
 
 def _admit(name: str, path: tuple[str | int, ...]) -> str:

@@ -93,10 +93,10 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
     def __init__(self, targets: Sequence[str] | str | None = None, **arguments: Any) -> None:
         super().__init__(targets=targets, **arguments)
         # Apprise drops an address that is not ASCII, and reports a mail to nobody as sent.
-        for written in [targets] if isinstance(targets, str) else targets or ():
-            name, address = parseaddr(written)
-            if not address.isascii() and _FOREIGN.fullmatch(address):
-                self.targets.append((name or False, address))
+        lists: dict[str, set[str]] = {"cc": self.cc, "bcc": self.bcc, "reply_to": self.reply_to}
+        self.targets += _foreign(targets)
+        for kind, taken in lists.items():
+            taken.update(address for _, address in _foreign(arguments.get(kind)))
 
     @staticmethod
     def mail_of(alert: Alert, message: RenderedMessage) -> MailMessage:
@@ -193,14 +193,26 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
         return [on_envelope(address) for address in everybody]
 
     def note_without(self, refused: Mapping[str, tuple[int, bytes]]) -> None:
-        """Note who does not get the mail that the others get."""
-        said = "; ".join(f"{to}: {code} {words.decode('utf-8', 'replace')}" for to, (code, words) in refused.items())
-        self.notes.answer = clean_text(said, 300)
+        """Note who does not get the mail that the others get, or not yet."""
+        said = {to: f"{code} {words.decode('utf-8', 'replace')}" for to, (code, words) in refused.items()}
+        self.notes.answer = clean_text("; ".join(f"{to}: {words}" for to, words in said.items()), 300)
+        everybody = [address for _, address in self.targets] + sorted(self.cc) + sorted(self.bcc)
+        self.notes.put_off = {
+            address: clean_text(said[to], 300)
+            for address in everybody
+            if (to := on_envelope(address)) in said and _is_for_now(refused[to])
+        }
 
     def _refused(self, code: int, words: bytes | str) -> None:
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
         self.notes.status, self.notes.written = code, False
         self.notes.answer = clean_text(f"{code} {text}", 300)
+
+
+def _foreign(given: Sequence[str] | str | None) -> list[tuple[str | bool, str]]:
+    """Return the mailboxes of a list whose addresses are not ASCII: names (or False) and addresses."""
+    listed = map(parseaddr, [given] if isinstance(given, str) else given or ())
+    return [(name or False, one) for name, one in listed if not one.isascii() and _FOREIGN.fullmatch(one)]
 
 
 def header_text(name: str, text: str) -> str:
@@ -215,6 +227,11 @@ def header_text(name: str, text: str) -> str:
     if fits and "=?" not in text and _PLAIN.fullmatch(text):
         return _folded(words, len(name) + 2)
     return FOLD.join(_encoded_words(text))
+
+
+def _is_for_now(reply: tuple[int, bytes]) -> bool:
+    """Tell whether a server may take later what it refuses (RFC 5321, 4.2.1)."""
+    return reply[0] < 500
 
 
 def on_envelope(address: str) -> str:
@@ -362,10 +379,12 @@ class _SmtpConnection:
         options = ["SMTPUTF8", "BODY=8BITMIME"] if foreign else []
         self._expect(server.mail(sender, options), smtplib.SMTPResponseException)
         refused = {to: reply for to in recipients if (reply := server.rcpt(to))[0] not in (250, 251)}
-        waiting = {to: reply for to, reply in refused.items() if reply[0] < 500}
-        if waiting or refused.keys() >= {on_envelope(address) for _, address in service.targets}:
-            raise smtplib.SMTPRecipientsRefused(waiting or refused)
-        service.note_without(refused)  # who is refused for good keeps the mail from nobody else
+        waiting = {to: reply for to, reply in refused.items() if _is_for_now(reply)}
+        if (refused.keys() - waiting) >= {on_envelope(address) for _, address in service.targets}:
+            raise smtplib.SMTPRecipientsRefused({to: refused[to] for to in refused.keys() - waiting})
+        if refused.keys() >= set(recipients):
+            raise smtplib.SMTPRecipientsRefused(waiting)
+        service.note_without(refused)  # who is refused keeps the mail from nobody else
         message = service.compose(utf8=bool(foreign))
         service.notes.written = True
         self._expect(server.data(message), smtplib.SMTPDataError)

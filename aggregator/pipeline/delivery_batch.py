@@ -30,6 +30,7 @@ from aggregator.core.delivery import (
     foldable,
     hold,
     instead,
+    put_off,
     quiet_until,
     settled,
     split,
@@ -308,8 +309,10 @@ class DeliveryBatch:
         self.circuit.note(
             row.recipient, self.clock.now() - began, failed=not outcome.sent and (outcome.transient or outcome.unknown)
         )
+        ended_at = self.clock.now()
+        later = put_off(row, outcome, ended_at)
         lost = _lost(known, silences, now) if outcome.sent else ()
-        await self._settle(row, settled(row, outcome, self.clock.now()), lost=lost)
+        await self._settle(row, settled(row, outcome, ended_at), also=later, lost=lost)
 
     async def _attempt(self, row: Delivery, alert: Alert) -> AttemptResult:
         try:
@@ -324,7 +327,7 @@ class DeliveryBatch:
             )
         except TimeoutError:
             return AttemptResult(detail=f"no response in {self._deadline_s:g} s", unknown=True)
-        return AttemptResult(sent=True, detail=receipt.detail, message_id=receipt.message_id)
+        return AttemptResult(sent=True, detail=receipt.detail, message_id=receipt.message_id, put_off=receipt.put_off)
 
     async def _settle(
         self, row: Delivery, settled: Delivery, also: Sequence[Delivery] = (), lost: Sequence[str] = ()

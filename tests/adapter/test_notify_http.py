@@ -16,6 +16,7 @@ from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
+from aggregator.core.values import Referring
 from aggregator.notify import check_channels, open_notifier, recipients
 from benchmarks.alert_samples import alerts
 from tests.support.receivers import Receiver, Request, free_port, receiver
@@ -354,3 +355,52 @@ async def test_what_a_receiver_says_is_clean_before_it_is_kept(body: str) -> Non
         error = await failure(webhook(peer.url))
     assert "HTTP 500: no" in str(error)
     assert str(error).isprintable()
+
+
+def several(*urls: str | SecretStr, service: str | None = "webhook") -> Channel:
+    secrets = tuple(url if isinstance(url, SecretStr) else SecretStr(url) for url in urls)
+    return Channel(name="hook", service=service, url=secrets, timeout="3s")
+
+
+@pytest.mark.parametrize("service", ["webhook", None])
+async def test_addresses_of_one_host_in_another_order(service: str | None) -> None:
+    """A row that waits goes to the address that it was made for, wherever that stands in the list by now."""
+    with receiver() as peer:
+        url = peer.url if service else peer.url.replace("http://", "json://")
+        before = several(f"{url}/a", f"{url}/b", service=service)
+        of_a, of_b = recipients(before)
+        for after in (before, several(f"{url}/b", f"{url}/c", f"{url}/a", service=service)):
+            for name in (of_a, of_b):
+                await send(after, recipient=name)
+        await send(several(f"{url}/b", service=service), recipient=of_b)
+        with pytest.raises(DeliveryError, match="no longer a recipient"):
+            await send(several(f"{url}/b", service=service), recipient=of_a)
+    assert [request.path for request in peer.requests] == ["/a", "/b", "/a", "/b", "/b"]
+
+
+async def test_rows_of_before_addresses_were_told_apart() -> None:
+    """An alert that waited under a host's name, alone or with a place, goes to the address in that place."""
+    with receiver() as peer:
+        now = several(f"{peer.url}/a", f"{peer.url}/b")
+        for name in ("127.0.0.1", "127.0.0.1-2"):
+            await send(now, recipient=name)
+        for name in ("127.0.0.1-3", "127.0.0.1-0", "127.0.0.1-x", "127.0.0.2"):
+            with pytest.raises(DeliveryError, match="no longer a recipient"):
+                await send(now, recipient=name)
+    assert [request.path for request in peer.requests] == ["/a", "/b"]
+
+
+async def test_a_renewed_secret_in_one_of_several_addresses() -> None:
+    """The address is the one that is written: with another value of its secret it is the same recipient."""
+    with receiver() as peer:
+
+        def hook(name: str, secret: str) -> Referring:
+            return Referring(f"{peer.url}/{name}/{secret}", f"{peer.url}/{name}/${{{name.upper()}}}")
+
+        of_a, of_b = recipients(several(hook("a", "old"), hook("b", "old")))
+        now = several(hook("b", "new"), hook("a", "new"))
+        await send(now, recipient=of_a)
+        await send(now, recipient=of_b)
+        one, two = (several(f"http://u:{secret}@h.example/a", "http://h.example/b") for secret in ("old", "new"))
+        assert recipients(one) == recipients(two)
+    assert [request.path for request in peer.requests] == ["/a/new", "/b/new"]

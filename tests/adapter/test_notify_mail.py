@@ -167,7 +167,7 @@ async def test_somebody_who_is_written_otherwise_now(fields: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("copied", ["cc", "bcc"])
 async def test_one_who_is_refused_keeps_the_mail_from_nobody_else(copied: str) -> None:
-    """A copy to somebody who is refused for good is left out, and said; one that is put off makes the mail wait."""
+    """A copy to somebody who is refused is left out, and said; who is refused for now gets a mail of their own."""
     with postbox() as box:
         to = channel(box.port, to=["ann@example.org"], **{copied: ["bad@example.org", "bob@example.org"]})
         box.refuse["bad@example.org"] = "550 5.1.1 no such user"
@@ -175,12 +175,42 @@ async def test_one_who_is_refused_keeps_the_mail_from_nobody_else(copied: str) -
         assert box.recipients == [["ann@example.org", "bob@example.org"]]
         assert receipt.detail == "ann@example.org: accepted (250), but not for ***: 550 5.1.1 no such user"
         box.refuse["bob@example.org"] = "450 4.2.0 greylisted"
-        error = await failure(to)
-        assert (error.transient, "450 4.2.0 greylisted" in str(error)) == (True, True)
-        box.refuse = {"ann@example.org": "550 5.1.1 no such user"}
+        receipt = await send(to)
+        assert box.recipients[1:] == [["ann@example.org"]]
+        assert receipt.put_off == (("bob@example.org", "450 4.2.0 greylisted"),)
+        box.refuse["ann@example.org"] = "550 5.1.1 no such user"
         error = await failure(to)
         assert (error.transient, "550 5.1.1 no such user" in str(error)) == (False, True)
-    assert len(box.mails) == 1
+        box.refuse = dict.fromkeys(("ann@example.org", "bob@example.org", "bad@example.org"), "450 4.2.0 greylisted")
+        error = await failure(to)
+        assert (error.transient, "450 4.2.0 greylisted" in str(error)) == (True, True)
+    assert len(box.mails) == 2
+
+
+@pytest.mark.parametrize(
+    ("to", "cc", "refused", "at_first"),
+    [
+        ("ann@example.org", ["bob@example.org"], "ann@example.org", ["bob@example.org"]),
+        ("ann@example.org", ["bob@example.org"], "bob@example.org", ["ann@example.org"]),
+        ("ann@example.org, eve@example.org", ["bob@example.org"], "eve@example.org",
+         ["ann@example.org", "bob@example.org"]),
+        ("ann@example.org", ["bob@bücher.example"], "bob@xn--bcher-kva.example", ["ann@example.org"]),
+    ],
+)  # fmt: skip
+async def test_one_who_is_refused_for_now_gets_it_later(
+    to: str, cc: list[str], refused: str, at_first: list[str]
+) -> None:
+    """The others have it at once, and the row of the one who waits reaches nobody else."""
+    with postbox() as box:
+        box.refuse[refused] = "452 4.5.3 too many recipients"
+        desk = channel(box.port, to=to, cc=cc)
+        (name,) = recipients(desk)
+        receipt = await send(desk, recipient=name)
+        box.refuse.clear()
+        ((waiting, words),) = receipt.put_off
+        assert (await send(desk, recipient=waiting)).put_off == ()
+    assert box.recipients == [at_first, [refused]]
+    assert words == "452 4.5.3 too many recipients"
 
 
 async def test_the_sender_has_a_name() -> None:
@@ -192,6 +222,43 @@ async def test_the_sender_has_a_name() -> None:
     assert problem.hint == "write from: Alerts <alerts@example.org>"
     (problem,) = check_channels([channel(25, nam="Watch Desk")])
     assert "name" not in (problem.hint or "").replace(",", "").split()
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "named"),
+    [
+        ({"cc": ["bob"]}, "cc", "bob"),
+        ({"cc": "eve@example.org, bob"}, "cc", "bob"),
+        ({"bcc": ["bob@"]}, "bcc", "bob@"),
+        ({"reply": "nobody"}, "reply", "nobody"),
+        ({"to": "ann@example.org; bob"}, "to", "bob"),
+        ({"to": "ann@example.org bob"}, "to", "bob"),
+        ({"to": ["bob"], "cc": ["eve@example.org"]}, "to", "bob"),
+        ({"to": ["ann@example.org", "bob@"], "cc": ["eve@example.org"]}, "to", "bob@"),
+        ({"to": ["Example, Ann <ann@example.org>"]}, "to", "Example"),
+    ],
+)
+def test_a_recipient_who_has_no_address(fields: dict[str, Any], path: str, named: str) -> None:
+    """Whoever would never get a mail is named by the check, in whichever list they stand, however it is written."""
+    problems = check_channels([channel(25, **fields)])
+    assert [(one.path, one.message) for one in problems] == [(("desk", path), f"{named!r} is not a mail address")]
+
+
+@pytest.mark.parametrize("to", [[], "", " ", [""]])
+def test_a_list_of_nobody(to: Any) -> None:
+    """An empty list is no way to say: to the sender."""
+    (problem,) = check_channels([channel(25, to=to)])
+    assert (problem.path, problem.message) == (("desk", "to"), "the mails have no recipient")
+
+
+def test_lists_of_addresses_in_every_form() -> None:
+    """Commas, semicolons, blanks and names before the addresses; a comma in a quoted name divides nothing."""
+    written = '"Example, Ann" <ann@example.org>; bob@example.org eve@example.org,Данные <данные@example.org>'
+    to = channel(25, to=written, cc=["ann@bücher.example"])
+    assert check_channels([to]) == ()
+    assert recipients(channel(25, to=written)) == (
+        '"Example, Ann" <ann@example.org>', "bob@example.org", "eve@example.org", "Данные <данные@example.org>",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("sender", ["", "Desk", "a@b@c"])

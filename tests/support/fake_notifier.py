@@ -14,13 +14,15 @@ class FakeNotifier:
     """`fails` raises, by `channel` or `channel/recipient`; `waits` blocks, by the channel's name; the
     deadline holds as in the real one.
 
-    `before` is called with the channel's name before each send: a place to let time pass.
+    `put_off` are recipients who do not get what the others get. `before` is called with the channel's name before
+    each send: a place to let time pass.
     """
 
     said: list[tuple[str, Alert, str]] = field(default_factory=list)
     fails: dict[str, Exception] = field(default_factory=dict)
     waits: dict[str, asyncio.Event] = field(default_factory=dict)
     before: Callable[[str], None] = lambda _: None
+    put_off: tuple[tuple[str, str], ...] = ()
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
         self.before(channel.name)
@@ -35,7 +37,7 @@ class FakeNotifier:
             if name in self.fails:
                 raise self.fails[name]
         self.said.append((channel.name, alert, recipient))
-        return Receipt(detail="ok", message_id=f"message {len(self.said)}")
+        return Receipt(detail="ok", message_id=f"message {len(self.said)}", put_off=self.put_off)
 
     def titles(self) -> list[str]:
         return [alert.title for _, alert, _ in self.said]

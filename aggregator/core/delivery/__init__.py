@@ -14,6 +14,7 @@ from aggregator.core.delivery.retry import (
     deadly,
     hold,
     instead,
+    put_off,
     settled,
     suppress,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "hold",
     "instead",
     "mark_repeats",
+    "put_off",
     "quiet_until",
     "settled",
     "slot",

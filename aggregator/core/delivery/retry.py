@@ -41,7 +41,8 @@ class HoldReason(StrEnum):
 class AttemptResult:
     """The outcome of one attempt. `unknown`: the request was written and no answer came.
 
-    `message_id` is what the service calls the message that it accepted, if it says so.
+    `message_id` is what the service calls the message that it accepted, if it says so; `put_off` are those of its
+    recipients who were refused for now, each with the service's words.
     """
 
     sent: bool = False
@@ -50,6 +51,7 @@ class AttemptResult:
     unknown: bool = False
     retry_after_s: float | None = None
     message_id: str = ""
+    put_off: tuple[tuple[str, str], ...] = ()
 
 
 def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delivery:
@@ -69,6 +71,15 @@ def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delive
         repeat=tried.repeat or outcome.unknown,
         due_at=now + timedelta(seconds=wait_s(tried, outcome.retry_after_s)),
     )
+
+
+def put_off(delivery: Delivery, outcome: AttemptResult, now: datetime) -> tuple[Delivery, ...]:
+    """Make rows of their own for recipients who were put off while others got the same message."""
+    rows = (
+        (replace(delivery, id=delivery_id("put off", delivery.id, to), recipient=to), words)
+        for to, words in outcome.put_off
+    )
+    return tuple(settled(row, AttemptResult(detail=words), now) for row, words in rows)
 
 
 def wait_s(delivery: Delivery, retry_after_s: float | None = None) -> float:

@@ -736,3 +736,23 @@ async def test_a_row_for_a_whole_channel_becomes_one_for_each_recipient() -> Non
         "ann": DeliveryState.SENT,
         "bob": DeliveryState.RETRY,
     }
+
+
+async def test_who_is_put_off_has_a_row_of_their_own() -> None:
+    """One message to several: those who have it do not get it again, and the other is tried again alone."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    it.notifier.put_off = (("bob@example.org", "450 greylisted"),)
+    await it.tick()
+    it.notifier.put_off = ()
+    assert it.state("a") is DeliveryState.SENT
+    (other,) = (row for row in it.store.tables.deliveries.values() if row.id != "a")
+    assert (other.recipient, other.state, other.last_error) == (
+        "bob@example.org",
+        DeliveryState.RETRY,
+        "450 greylisted",
+    )
+    assert (other.hits, other.title, other.attempts) == (it.row("a").hits, "a", 1)
+    await it.tick(other.due_at)
+    assert it.state(other.id) is DeliveryState.SENT
+    assert [recipient for _, _, recipient in it.notifier.said] == ["", "bob@example.org"]
