@@ -22,9 +22,9 @@ from aggregator.config.values import machine_zone, to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
-from aggregator.core.redaction import Redactor
+from aggregator.core.redaction import Redactor, field_secrets, url_secrets
 from aggregator.core.rules import Rule, compile_later, run_tests
-from aggregator.core.settings import Config
+from aggregator.core.settings import Channel, Config
 from aggregator.core.values import revealed, weak_spot
 
 LISTEN = "AGGREGATOR_LISTEN"  # where the page listens in a container, whatever settings.web.listen says
@@ -291,6 +291,28 @@ def _secrets(value: object) -> Iterator[str]:
         for name in value.model_fields_set:  # what is not written is a default, and no secret
             yield from _secrets(getattr(value, name))
         yield from _secrets(value.model_extra)
+        if isinstance(value, Channel):
+            yield from _of_channel(value)
+
+
+def _of_channel(channel: Channel) -> Iterator[str]:
+    """Return what is secret in a channel that is written in the file itself, without a reference."""
+    found = [one for url in channel.url for one in url_secrets(url.get_secret_value(), tokens=True)]
+    found += [one for name, text in _texts("", channel.fields) for one in field_secrets(name, text)]
+    for text in found:
+        yield from (spelling for spelling in (text, unquote(text)) if len(spelling) > 3)
+
+
+def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Return every text in a channel's field, under its nearest key."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(str(key), inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(name, inner)
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -298,7 +320,7 @@ def _spellings(secret: str) -> Iterator[str]:
     found = {secret}
     if "://" in secret:
         scheme, _, rest = secret.partition("://")
-        found = {rest.rpartition("@")[0].partition(":")[2]}
+        found = {rest.rpartition("@")[0].partition(":")[2], *url_secrets(secret)}
         if not scheme.startswith(("http", "socks", "sqlite", "postgresql")):
             found.add(secret)
     for text in found:

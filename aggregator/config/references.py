@@ -15,7 +15,7 @@ from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceN
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.short_names import expand
-from aggregator.core.text.urls import DEFAULT_PORTS
+from aggregator.core.text.urls import DEFAULT_PORTS, login_in
 from aggregator.core.values import mailbox, maildir, revealed, weak_spot
 
 _OWN = ("url", "service", "name")
@@ -102,6 +102,15 @@ def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
             place = find_node(node, ("verify_tls",))
             error = place.source.error(
                 place.start, "this feed's certificates are not verified", "anyone on the network path could forge it"
+            )
+            yield replace(error, severity="warning")
+        address = str(revealed(feed.get("url", "")))
+        if address.strip().lower().startswith("http") and login_in(address.strip()).auth:
+            place = find_node(node, ("url",))
+            error = place.source.error(
+                place.start,
+                "this address holds a login, so the feed is not polled",
+                "write it as auth: {user:, password:}",
             )
             yield replace(error, severity="warning")
     feeds, rules = value.get("feeds"), value.get("rules")

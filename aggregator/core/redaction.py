@@ -9,6 +9,7 @@ MIN_SECRET_CHARS = 4  # shorter ones occur in ordinary words
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
 _SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|sig(nature)?|auth|credential", re.IGNORECASE)
 _TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w:.~-]{16,}")  # at least 16, among them a digit
+_HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?::\d+)?")
 _HEADER = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 
 
@@ -66,4 +67,17 @@ def url_secrets(url: str, *, tokens: bool = False) -> Iterator[str]:
         if _SECRET_NAME.search(name):
             yield value
     if tokens:
-        yield from (part for part in place.split("/") if _TOKEN.fullmatch(part))
+        yield from filter(is_token, place.split("/"))
+
+
+def is_token(text: str) -> bool:
+    """Tell whether only a machine would make this up."""
+    return bool(_TOKEN.fullmatch(text)) and not _HOST.fullmatch(text)
+
+
+def field_secrets(name: str, value: str) -> Iterator[str]:
+    """Yield what is secret in a field of a service that stands in the file as it is: keys, and what looks like one."""
+    if "://" in value:
+        yield from url_secrets(value, tokens=True)
+    elif _SECRET_NAME.search(name) or is_token(value):
+        yield value

@@ -50,6 +50,31 @@ def test_secrets_are_known_for_masking(tmp_path: Path) -> None:
     assert "xoxb-123" not in repr(found)
 
 
+def test_secrets_of_channels_need_no_reference(tmp_path: Path) -> None:
+    """Keys in addresses and fields as they stand in the file; not hosts, names and numbers of telephones."""
+    found = loaded(
+        tmp_path,
+        """
+        channels:
+          bark: {url: "barks://bark.example/AEL6cs97bl5gbUjsGHdOEc"}
+          bird: {url: "twitter://NHHCNdeABJ2NXsdp2yyn/exGndJF4hBU3yTJxatxG/4fnuBsmbbIU6uICVx1U1/h0lM4fBbYwyaF1lEriy/ann"}
+          flow: {url: "workflows://prod-10.westus.logic.example:443/0b8e9a5b5ab89c3049787a5d33aa7e52/vVPn4KCroYhcH9muZ11K"}
+          hook: {service: webhook, url: "https://h.example/hook/wEbHoOk1234567890ab", headers: {X-Auth: letmein77}}
+          push: {service: pover, user_key: uQiRzpo4DXghDmr9QzzfQu27cmVRsG, token: azGDORePK8, targets: [phone-of-ann]}
+        settings: {database: "postgresql://db.example/news?user=ann&password=hunter2-hunter2"}
+        """,
+    )
+    keys = {
+        "AEL6cs97bl5gbUjsGHdOEc",
+        "NHHCNdeABJ2NXsdp2yyn",
+        "4fnuBsmbbIU6uICVx1U1",
+        "wEbHoOk1234567890ab",
+        "letmein77",
+    }
+    assert keys | {"azGDORePK8", "uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "hunter2-hunter2"} <= found.secrets
+    assert not [one for one in found.secrets if one.endswith((".example", ":443", "phone-of-ann"))]
+
+
 def test_errors_never_show_a_secret(tmp_path: Path) -> None:
     """A value that is refused is quoted with *** where it came from outside."""
     errors = refused(tmp_path, 'feeds: [{url: "${ADDRESS}"}]\n', ADDRESS="hunter2-hunter2")

@@ -155,6 +155,21 @@ def test_warnings_do_not_stop_the_load(tmp_path: Path) -> None:
     assert found.warnings[1].hint == "did you mean 'defence'?"
 
 
+def test_a_login_in_an_address_is_warned_of(tmp_path: Path) -> None:
+    """It is never sent there, so the feed would fail at each poll; a mailbox names its user like that."""
+    found = loaded(
+        tmp_path,
+        """
+        feeds:
+          - {url: "https://ann:hunter2@a.example/"}
+          - {url: "imaps://ann@mail.example/INBOX", kind: mail, auth: {password: hunter2}}
+        rules: [{id: a, any: [x]}]
+        """,
+    )
+    assert [(warning.line, warning.hint) for warning in found.warnings] == [(2, "write it as auth: {user:, password:}")]
+    assert "hunter2" not in str(found.warnings[0])
+
+
 def test_places_say_where_things_are_written(tmp_path: Path) -> None:
     """Feeds, rules, channels and lists are found again in their file."""
     found = loaded(

@@ -18,6 +18,7 @@ from aggregator.core.redaction import url_secrets
         ("tgram://123456789:AAEabcdefghijklmnop/12315544", ["123456789:AAEabcdefghijklmnop"]),
         ("https://hooks.example.org/services/T000/B000/abcdefghij1234567890", ["abcdefghij1234567890"]),
         ("json://example.org/?apikey=abcd1234&to=x", ["abcd1234"]),
+        ("workflows://prod-10.westus.example.com:443/0b8e9a5b5ab89c3049787a5d", ["0b8e9a5b5ab89c3049787a5d"]),
     ],
 )
 def test_secrets_in_the_address_of_a_channel(url: str, secrets: list[str]) -> None:
