@@ -9,7 +9,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 RUN python -m venv /opt/aggregator && python -m venv /opt/build
 # Locks first: this layer is rebuilt only when a dependency changes. Wheels only, no compiler.
-# With other extras: --build-arg LOCK=requirements-fulltext.lock
+# With other extras: --build-arg LOCK=requirements-fulltext.lock or requirements-languages.lock
 ARG LOCK=requirements.lock
 COPY requirements*.lock ./
 RUN /opt/aggregator/bin/pip install --only-binary :all: --no-deps --require-hashes -r "$LOCK" \

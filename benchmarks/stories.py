@@ -1,6 +1,6 @@
 """How well stories are told apart: precision and recall on the labelled set of tests/data/stories.
 
-    python -m benchmarks.stories [--json] [--errors] [--sets FOLDER] [--recent 1000,10000,100000]
+    python -m benchmarks.stories [--json] [--errors] [--sets FOLDER] [--meaning] [--recent 1000,10000,100000]
 
 The pairs are made from hand-written news by the edits that sites make when they carry a text that
 is not their own; the labels follow from how a pair was made. Then events are streamed through the
@@ -27,6 +27,7 @@ from aggregator.core.stories import find_copy, fingerprint, similarity
 from benchmarks.story_stream import (
     across_languages,
     event_figures,
+    events_in_languages,
     folded,
     joined_twins,
     milliseconds_per_hit,
@@ -184,31 +185,38 @@ def _held_out() -> dict[str, float]:
     }
 
 
-def _streamed(folder: Path | None, recent: list[int]) -> dict[str, dict[str, Any]]:
+def _streamed(folder: Path | None, recent: list[int], *, meaning: bool) -> dict[str, dict[str, Any]]:
     """Return the figures of events, of each set by its name, and the cost of a hit."""
-    own, pairs_of_twins, pairs_retold = outcomes(own_events()), twins(), retold()
+    own, pairs_of_twins, pairs_retold = outcomes(own_events(), stream(meaning=meaning)), twins(), retold()
     silent, together = joined_twins(pairs_of_twins)
     routed = stream()
     alerted = sum(routed.add(entry).hits[0].state is HitState.ALERTED for entry in standing())
     found: dict[str, dict[str, Any]] = {
         "events of our own": event_figures(own),
         "across languages": across_languages(own),
+        **{
+            f"events of one topic in languages, {name}": across_languages(outcomes(rows, stream(meaning=meaning)))
+            for name, rows in (
+                ("tuned on", events_in_languages(tuning=True)),
+                ("held out", events_in_languages(tuning=False)),
+            )
+        },
         "twins": {"pairs": len(pairs_of_twins), "not_alerted": silent, "in_one_story": together},
         "retellings in one language": {"pairs": len(pairs_retold), "folded": folded(pairs_retold)},
         "daily reports under one headline": {"entries": len(standing()), "alerted": alerted},
     }
     for file in sorted(folder.glob("*.jsonl*")) if folder else ():
-        found |= _of_set(file)
+        found |= _of_set(file, meaning=meaning)
     if recent:
         found["milliseconds per hit"] = {f"{number}_recent": milliseconds_per_hit(number) for number in recent}
     return found
 
 
-def _of_set(file: Path) -> dict[str, dict[str, Any]]:
+def _of_set(file: Path, *, meaning: bool) -> dict[str, dict[str, Any]]:
     """Return the figures of a labelled set; of one without times, also those when all its events come at once."""
     name, found = file.name.partition(".")[0], dict[str, dict[str, Any]]()
     for label, crowded in ((name, False), (f"{name}, all at once", True)):
-        rows, made = shared_set(file, crowded=crowded), stream()
+        rows, made = shared_set(file, crowded=crowded), stream(meaning=meaning)
         if crowded and rows == shared_set(file):
             break
         streamed = outcomes(rows, made)
@@ -225,10 +233,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--errors", action="store_true", help="list the pairs that were judged wrongly")
     parser.add_argument("--sets", type=Path, help="a folder with more labelled events, each set a file *.jsonl")
+    parser.add_argument("--meaning", action="store_true", help="with languages: model (requires the extra languages)")
     parser.add_argument("--recent", default="1000", help="numbers of recent entries at which a hit is timed")
     options = parser.parse_args(arguments)
     figures = measure()
-    streamed = _streamed(options.sets, [int(number) for number in options.recent.split(",") if number])
+    recent = [int(number) for number in options.recent.split(",") if number]
+    streamed = _streamed(options.sets, recent, meaning=options.meaning)
     figures["events"] = streamed
     if options.json:
         print(json.dumps(figures, ensure_ascii=False, indent=2))

@@ -62,6 +62,7 @@ class Stream:
     stories: dict[str, Story] = field(default_factory=dict)
     keys: dict[str, deque[tuple[str, datetime]]] = field(default_factory=dict)
     seconds: float = 0.0
+    meaning: bool = False  # as with languages: model
 
     def add(self, *entries: Entry) -> RoutingResult:
         """Route one hit of each entry, as one poll; count the processor time of routing."""
@@ -72,7 +73,7 @@ class Stream:
         ]
         frequencies = self.model.frozen()
         began = process_time()
-        reports = describe(entries, hits, now, Vocabulary(frequencies))
+        reports = describe(entries, hits, now, Vocabulary(frequencies, model=self.meaning))
         frequencies = events.with_poll(frequencies, [*reports.values()])
         question = self.router.query(hits, entries, now, reports, frequencies)
         context = self._answer(question or RoutingQuery())
@@ -105,12 +106,14 @@ class Stream:
         return having
 
 
-def stream() -> Stream:
-    """Return an empty stream: one rule, one channel, the settings that everybody has at first."""
+def stream(*, meaning: bool = False) -> Stream:
+    """Return an empty stream: one rule, one channel, the settings that everybody has at first, or languages: model."""
     channels = {CHANNEL: Channel.model_validate({"url": "json://localhost"})}
     rule = RuleConfig.model_validate({"id": RULE, "any": ["news"], "notify": [CHANNEL]})
     settings = Settings()
-    return Stream(Router(rules={RULE: rule}, channels=channels, settings=settings, recipients=Recipients(channels)))
+    recipients = Recipients(channels)
+    router = Router(rules={RULE: rule}, channels=channels, settings=settings, recipients=recipients)
+    return Stream(router, meaning=meaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +178,28 @@ def event_figures(found: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def across_languages(found: Sequence[Outcome]) -> dict[str, Any]:
-    """Return precision and recall of pairs of entries in two languages that ended in one story."""
+    """Return precision and recall of pairs of entries in two languages that ended in one story.
+
+    `join_precision` is that of the joins alone: which share named a report of the same event as the reason.
+    """
     right = said = gold = 0
+    event_of = {(o.labelled.entry.feed, o.labelled.entry.title): o.labelled.event for o in found}
     for one, other in combinations(found, 2):
         if one.labelled.entry.lang != other.labelled.entry.lang:
             same, together = one.labelled.event == other.labelled.event, one.story == other.story
             right, said, gold = right + (same and together), said + together, gold + same
-    return {"pairs": gold, "precision": _share(right, said), "recall": _share(right, gold)}
+    joined = [
+        event_of[o.because.feed, o.because.title] == o.labelled.event
+        for o in found
+        if o.because.kind is JoinKind.TRANSLATION
+    ]
+    return {
+        "pairs": gold,
+        "precision": _share(right, said),
+        "recall": _share(right, gold),
+        "joins": len(joined),
+        "join_precision": _share(sum(joined), len(joined)),
+    }
 
 
 def _share(part: int, whole: int) -> float:
@@ -250,7 +268,17 @@ def _corrections(file: Path, known: set[str]) -> Mapping[str, str]:
 
 def own_events() -> list[Labelled]:
     """Return the events of events.yaml in turns: the first report of each, then the second ones, and so on."""
-    found = yaml.safe_load((DATA / "events.yaml").read_text(encoding="utf-8"))["events"]
+    return _in_turns(yaml.safe_load((DATA / "events.yaml").read_text(encoding="utf-8"))["events"])
+
+
+def events_in_languages(*, tuning: bool) -> list[Labelled]:
+    """Return the events of languages.yaml in turns, of the topics that limits were chosen on or of the others."""
+    topics = yaml.safe_load((DATA / "languages.yaml").read_text(encoding="utf-8"))["topics"]
+    chosen = [topic for topic in topics if topic.get("tuning", False) == tuning]
+    return _in_turns([{**e, "name": f"{topic['name']}: {e['name']}"} for topic in chosen for e in topic["events"]])
+
+
+def _in_turns(found: Sequence[dict[str, Any]]) -> list[Labelled]:
     rounds = max(len(event["reports"]) for event in found)
     turns = [(event, event["reports"][n]) for n in range(rounds) for event in found if n < len(event["reports"])]
     return [

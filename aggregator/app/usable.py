@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from aggregator.app.extras import extra_errors
 from aggregator.config import Loaded, channel_errors, feed_errors, rule_test_errors
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.settings import Feed
@@ -14,17 +15,11 @@ def usage_problems(loaded: Loaded, *, before: Loaded | None = None) -> tuple[Con
     Rules that are in `before` already, and have not changed, are not tested anew.
     """
     return (
-        *(_missing_extras(loaded) if any(feed.full_text for feed in loaded.config.feeds) else ()),
+        *extra_errors(loaded),
         *rule_test_errors(loaded, before=before),
         *feed_errors(loaded, {feed.id: tuple(_selectors(feed)) for feed in loaded.config.feeds if feed.select}),
         *channel_errors(loaded, check_channels(loaded.config.channels.values())),
     )
-
-
-def _missing_extras(loaded: Loaded) -> tuple[ConfigError, ...]:
-    from aggregator.app.extras import extra_errors  # loads the reader of articles
-
-    return extra_errors(loaded)
 
 
 def _selectors(feed: Feed) -> Iterator[Problem]:

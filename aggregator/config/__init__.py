@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         feed_errors,
         load,
         rule_test_errors,
+        settings_errors,
     )
     from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, left_out, split_known, to_opml
     from aggregator.config.plain import plain_values, rules_hold_secret
@@ -70,6 +71,7 @@ __all__ = [
     "rule_test_errors",
     "rules_hold_secret",
     "save_file",
+    "settings_errors",
     "split_known",
     "state_directory",
     "to_opml",
@@ -88,6 +90,7 @@ _LATER = {
     "feed_errors": "loader",
     "load": "loader",
     "rule_test_errors": "loader",
+    "settings_errors": "loader",
     "ConfigTexts": "stored",
     "EditableText": "edit",
     "FeedReader": "stored",

@@ -180,6 +180,11 @@ def feed_errors(loaded: Loaded, problems: Mapping[str, Iterable[Problem]]) -> tu
     return tuple(with_position(problem, node, loaded.root) for node, problem in found)
 
 
+def settings_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
+    """Return problems of settings (each path begins with `settings`) with their places."""
+    return tuple(with_position(problem, loaded.root, loaded.root) for problem in problems)
+
+
 def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
     """Yield problems of channels (each path begins with the channel's name) with their places; no secret in them."""
     channels = loaded.root.get("channels") or loaded.root

@@ -431,7 +431,7 @@ class Features(Struct, frozen=True, kw_only=True):
     `stems` are distinct and in order of the text, each with how often it occurs (`counts`, at most 9; 0: it
     recurs in its feed and weighs nothing) and a word as it was written (`shown`). `headline` are the folded
     words of the headline; `anchors` and `text_anchors` the names, numbers and designators of headline and text
-    in a form that all languages share.
+    in a form that all languages share. `vector` is what the text means (`events.encoder`), with `languages: model`.
     """
 
     lang: str = ""
@@ -441,6 +441,7 @@ class Features(Struct, frozen=True, kw_only=True):
     headline: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
     text_anchors: tuple[str, ...] = ()
+    vector: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)  # because a Struct compares all of its fields
@@ -456,10 +457,14 @@ class Frequencies:
 
 
 class Vocabulary(Struct, frozen=True):
-    """What is learnt of the words of the stream: their frequencies, and those that recur in each feed."""
+    """What is learnt of the words of the stream: their frequencies, and those that recur in each feed.
+
+    With `model`, the meaning of texts counts beside words.
+    """
 
     frequencies: Frequencies
     recurring: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    model: bool = False
 
 
 NO_FREQUENCIES = Frequencies()
@@ -508,7 +513,8 @@ class Because(Struct, frozen=True, kw_only=True):
 
     `report`, `title`, `feed` and `at` name the nearest report of `story`, `origin` the alerted one that it
     retells. `words` are shared words as they were written, heaviest first; `similarity` is 0 to 1, `hours` lie
-    between the two. `doubt` is why a follow-up was not taken for a retelling; `by` the person who joined them.
+    between the two. `doubt` is why a follow-up was not taken for a retelling, or that a translation is known by its
+    meaning alone; `by` is the person who joined them.
     """
 
     kind: JoinKind | None = None

@@ -333,12 +333,6 @@ class Http(Section):
     proxy: Proxy | None = Field(None, description="Proxy for every request: http://… or socks5://….")
 
 
-def _without_model(languages: str) -> str:
-    if languages == "model":
-        raise ValueError("this version has no model of languages yet; write languages: names")
-    return languages
-
-
 class Stories(Section):
     """Combining copies of one text, and reports of one event, into one story with one alert."""
 
@@ -356,10 +350,10 @@ class Stories(Section):
     strictness: Literal["normal", "strict", "off"] = Field(
         "normal", description="How alike retellings must be to be folded; off: none is, they are updates."
     )
-    languages: Annotated[Literal["names", "model"], AfterValidator(_without_model)] = Field(
+    languages: Literal["names", "model"] = Field(
         "names",
-        description="How an event is recognised across languages: by names and numbers, or by a model "
-        "(not available yet).",
+        description="How an event is recognised across languages: by names and numbers, or also by what is meant "
+        "(model; requires the extra `languages`).",
     )
 
 

@@ -1,18 +1,18 @@
 """Application of rules to stored entries, with one digest per rule."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from msgspec import structs
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult, Undo, Vocabulary
+from aggregator.core.model import Entry, Frequencies, Hit, Period, Reason, Report, RoutingContext, RoutingResult, Undo
 from aggregator.core.results import BaselineSent
 from aggregator.core.routing import Router, describe
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.pipeline.context import Context
-from aggregator.pipeline.matching import match
+from aggregator.pipeline.matching import breathing, match
 from aggregator.ports import Catalog, Feeds
 
 PART = 500  # entries in one transaction: others that want to write wait no longer than these take
@@ -71,12 +71,17 @@ async def record_hits(context: Context, feeds: Feeds, entries: Sequence[Entry], 
     for hit in hits:
         of_entry.setdefault((hit.feed, hit.entry_key), []).append(hit)
     ordered = sorted(entries, key=lambda entry: (entry.dated_at, entry.feed, entry.key))
-    vocabulary = await context.vocabulary.of({entry.feed for entry in entries})
+    vocabulary = await context.vocabulary.of({entry.feed for entry in entries}, context.active.router.settings.stories)
     now, done = context.now(), Applied()
     for number, start in enumerate(range(0, len(ordered), PART)):
         chosen = ordered[start : start + PART]
-        found = [hit for entry in chosen for hit in of_entry.get((entry.feed, entry.key), ())]
-        part = await _record_part(context.active.router, feeds, chosen, found, now, vocabulary, number)
+        found, reports = list[Hit](), dict[tuple[str, str], Report]()
+        async for some in breathing(chosen):
+            hits_of_some = [hit for entry in some for hit in of_entry.get((entry.feed, entry.key), ())]
+            reports |= describe(some, hits_of_some, now, vocabulary)
+            found += hits_of_some
+        router = context.active.router
+        part = await _record_part(router, feeds, chosen, found, now, reports, vocabulary.frequencies, number)
         done = Applied(done.recorded + part.recorded, done.queued + part.queued)
     return done
 
@@ -87,10 +92,10 @@ async def _record_part(
     entries: Sequence[Entry],
     hits: Sequence[Hit],
     now: datetime,
-    vocabulary: Vocabulary,
+    reports: Mapping[tuple[str, str], Report],
+    words: Frequencies,
     part: int,
 ) -> Applied:
-    reports, words = describe(entries, hits, now, vocabulary), vocabulary.frequencies
     asked = router.query(hits, entries, now, reports, words)
     if asked is None:
         return Applied()

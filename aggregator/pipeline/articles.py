@@ -130,7 +130,8 @@ class ArticleFetcher:
         # Hits keep the ids that they had before the text arrived, so that known hits do not alert again.
         found = match(active, feed, [replace(updated, version=entry.version)], now)
         hits = tuple(replace(hit, entry_version=updated.version) for hit in found)
-        vocabulary = await self._context.vocabulary.of([entry.feed] if hits else [])
+        stories = active.router.settings.stories
+        vocabulary = await self._context.vocabulary.of([entry.feed] if hits else [], stories)
         known, number = describe([updated], hits, now, vocabulary), active.number
         asked = UnroutedPoll(feed=feed.id, at=now, config=number, hits=hits, entries=(updated,), reports=known)
         question, route = decide(active.router, vocabulary.frequencies, asked)

@@ -25,7 +25,8 @@ async def split_hit(
     if chosen.hit.story is None:
         raise Conflict(f"hit {chosen.hit.id} has no story: it was never to be alerted")
     story, details = await catalog.story(chosen.hit.story)
-    vocabulary, now = await context.vocabulary.of([chosen.hit.feed]), context.now()
+    stories, now = context.active.router.settings.stories, context.now()
+    vocabulary = await context.vocabulary.of([chosen.hit.feed], stories)
     described = describe([chosen.entry], [chosen.hit], now, vocabulary).get((chosen.hit.feed, chosen.hit.entry_key))
     if described is None:
         raise Conflict(f"hit {chosen.hit.id} was never to be alerted; there is nothing to split")

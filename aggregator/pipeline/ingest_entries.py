@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from aggregator.core.model import (
+    NO_VOCABULARY,
     Entry,
     FeedState,
     Fetched,
@@ -156,7 +157,9 @@ class EntryIngestor:
         matched: dict[str, list[Hit]] = {}
         for hit in poll.hits:
             matched.setdefault(hit.entry_key, []).append(hit)
-        vocabulary = await self._context.vocabulary.of([poll.state.id] if matched else [])
+        vocabulary = NO_VOCABULARY
+        if matched:
+            vocabulary = await self._context.vocabulary.of([poll.state.id], active.router.settings.stories)
         reports: dict[tuple[str, str], Report] = {}
         async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
             from aggregator.core.routing import describe  # without a hit, there is nothing to route

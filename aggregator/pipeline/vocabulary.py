@@ -16,6 +16,7 @@ from aggregator.ports import Clock, Feeds
 
 if TYPE_CHECKING:  # a pass without hits does without them
     from aggregator.core.events import FrequencyModel
+    from aggregator.core.settings import Stories
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ class StreamVocabulary:
     _saved: Frequencies = NO_FREQUENCIES
     _recurring: dict[str, frozenset[str]] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
+    _encodes: bool | None = None  # None: nobody asked yet
 
-    async def of(self, feeds: Collection[str]) -> Vocabulary:
+    async def of(self, feeds: Collection[str], stories: "Stories") -> Vocabulary:
         """Return what is known now, with the words that recur in these feeds. Raises StoreError."""
         if not feeds:
             return NO_VOCABULARY
@@ -46,7 +48,8 @@ class StreamVocabulary:
             if self._since.get(feed, REFRESH) >= REFRESH:
                 self._recurring[feed] = recurring(await self.store.recent_features(feed, RECENT) if self.store else ())
                 self._since[feed] = 0
-        return Vocabulary(await self.frequencies(), {feed: self._recurring[feed] for feed in feeds})
+        frequencies, recur = await self.frequencies(), {feed: self._recurring[feed] for feed in feeds}
+        return Vocabulary(frequencies, recur, stories.languages == "model" and await self._load_encoder())
 
     async def frequencies(self) -> Frequencies:
         """Return how frequent words are by what is known now. Raises StoreError."""
@@ -75,6 +78,19 @@ class StreamVocabulary:
     def forget(self) -> None:
         """Read what is known again: another process has learnt meanwhile."""
         self._model = None
+
+    async def _load_encoder(self) -> bool:
+        """Load the encoder while others have their turn; tell whether it is there."""
+        from aggregator.core.events import encoder
+
+        if self._encodes is None:
+            try:
+                await asyncio.to_thread(encoder.load)
+                self._encodes = True
+            except ImportError as error:  # check and doctor name the extra; names and numbers are left
+                log.warning("events are recognised across languages by names only: %s", error)
+                self._encodes = False
+        return self._encodes
 
     async def _load(self) -> Frequencies:
         from aggregator.core.events import load_frequencies

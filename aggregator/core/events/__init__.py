@@ -12,7 +12,8 @@ from one event to the next. Reports that are worded alike but differ in a name, 
 twins: two events of one kind. And where a person has set two stories apart, nothing joins across.
 """
 
-from aggregator.core.events.features import RECENT, dump, features, load, recurring
+from aggregator.core.events.encoder import with_meaning
+from aggregator.core.events.features import RECENT, features, meant, recurring
 from aggregator.core.events.frequencies import (
     HORIZON,
     FrequencyModel,
@@ -29,9 +30,7 @@ from aggregator.core.events.joining import (
     Policy,
     continues,
     copy_because,
-    dump_because,
     join,
-    load_because,
 )
 from aggregator.core.events.likeness import Weights
 
@@ -46,16 +45,14 @@ __all__ = [
     "continues",
     "copy_because",
     "counted",
-    "dump",
-    "dump_because",
     "dump_frequencies",
     "features",
     "idf",
     "join",
     "keys",
-    "load",
-    "load_because",
     "load_frequencies",
+    "meant",
     "recurring",
+    "with_meaning",
     "with_poll",
 ]

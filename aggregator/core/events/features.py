@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
 from unicodedata import normalize
 
 from anyascii import anyascii
@@ -17,6 +16,7 @@ from aggregator.core.text.tokens import Token, token_kind, tokens
 
 WORDS, MAX_CHARS = 60, 900  # of a text that are read
 MAX_COUNT = 9
+MEANT_CHARS = 200  # of a text, beside its headline: what comes later is more about the circumstances than the event
 RECENT, RECURRING, MIN_RECURRING = 200, 0.3, 6  # last entries of a feed; share and number of them that make a banner
 
 _DIGIT = re.compile(r"\d")
@@ -57,6 +57,12 @@ def recurring(rows: Sequence[Features]) -> frozenset[str]:
     counts = Counter(stem for row in rows for stem in row.stems)
     least = max(MIN_RECURRING, RECURRING * len(rows))
     return frozenset(stem for stem, count in counts.items() if count >= least)
+
+
+def meant(entry: Entry) -> str:
+    """Return the headline and the beginning of the text, from which an encoder can tell what the entry means."""
+    body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
+    return f"{entry.title[:MAX_CHARS]}. {body[:MEANT_CHARS]}"
 
 
 def _language(declared: str | None, text: str) -> str:
@@ -168,32 +174,3 @@ _SOUNDS = (
     ("kh", "h"), ("tsch", "c"), ("tch", "c"), ("sch", "s"), ("sh", "s"), ("ch", "c"), ("cz", "c"), ("ph", "f"),
     ("th", "t"), ("ck", "k"), ("x", "ks"), ("q", "k"), ("c", "k"), ("z", "s"), ("w", "v"),
 )  # fmt: skip
-
-
-def dump(known: Features) -> list[Any]:
-    """Return features as values of JSON; a word that is written like its stem is not repeated."""
-    shown = ("" if word == stem else word for stem, word in zip(known.stems, known.shown, strict=True))
-    counts = "".join(map(str, known.counts))
-    return [
-        known.lang,
-        [*known.stems],
-        counts,
-        [*shown],
-        " ".join(known.headline),
-        [*known.anchors],
-        [*known.text_anchors],
-    ]
-
-
-def load(row: Sequence[Any]) -> Features:
-    """Read what `dump` returned."""
-    lang, stems, counts, shown, headline, anchors, text_anchors = row
-    return Features(
-        lang=lang,
-        stems=tuple(stems),
-        counts=tuple(map(int, counts)),
-        shown=tuple(word or stem for word, stem in zip(shown, stems, strict=True)),
-        headline=tuple(headline.split()),
-        anchors=tuple(anchors),
-        text_anchors=tuple(text_anchors),
-    )

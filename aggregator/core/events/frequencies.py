@@ -87,9 +87,13 @@ def load_frequencies(data: bytes) -> Frequencies:
 
 
 def keys(known: Features, frequencies: Frequencies) -> list[str]:
-    """Return the keys under which a report is looked up: its heaviest stems (w:) and its anchors (a:)."""
+    """Return the keys under which a report is looked up: its heaviest stems (w:) and its anchors (a:).
+
+    Where its meaning is known, the anchors of its text are keys, too: fewer in common are enough then.
+    """
     heaviest = sorted(((heavy, stem) for stem, heavy in weights(known, frequencies).items() if heavy), reverse=True)
-    rarest = sorted(((idf(frequencies, f"a:{anchor}"), anchor) for anchor in known.anchors), reverse=True)
+    named = (*known.anchors, *known.text_anchors) if known.vector else known.anchors
+    rarest = sorted(((idf(frequencies, f"a:{anchor}"), anchor) for anchor in named), reverse=True)
     stems, anchors = heaviest[:STEM_KEYS], rarest[:ANCHOR_KEYS]
     return [*(f"w:{stem}" for _, stem in stems), *(f"a:{anchor}" for _, anchor in anchors)]
 

@@ -1,13 +1,11 @@
 """The decision: which story a report joins, as what, and why; or why it does not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 from itertools import pairwise
-from typing import Any
 
-import msgspec
 from msgspec import structs
 
 from aggregator.core.events.features import written_anchors
@@ -35,6 +33,7 @@ SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one te
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
 TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
 TRANSLATED_WITHIN = timedelta(hours=12)
+SAME_MEANING, SURE_MEANING = 0.6, 0.65  # least likeness in meaning, where it is known; with one anchor in common
 MAX_MISSES = 3  # of a reason
 
 
@@ -284,34 +283,46 @@ def _translated(
     least: float,
     apart: frozenset[str],
 ) -> _Verdict | None:
-    """Return the verdict on a story's reports in other languages: by names and numbers, or words that they share."""
+    """Return the verdict on a story's reports in other languages: by names and numbers, words in common, or meaning."""
     if not others:
         return None
-    mine, found = new.features, list[Likeness]()
+    mine, found = new.features, list[tuple[Likeness, str]]()
     titles, texts = {*mine.anchors}, {*mine.anchors, *mine.text_anchors}
     for report in others:
         if abs(new.at - report.at) > TRANSLATED_WITHIN:
             continue
         known = report.features
-        headline = titles.intersection(known.anchors)
-        if len(headline) < TITLE_ANCHORS and not comparison.may_count(report, least):
+        headline, meaning = titles.intersection(known.anchors), comparison.meaning(report)
+        if meaning is None and len(headline) < TITLE_ANCHORS and not comparison.may_count(report, least):
             continue
         text = texts.intersection((*known.anchors, *known.text_anchors))
-        enough = len(headline) >= HEADLINE_ANCHORS or (len(headline) >= TITLE_ANCHORS and len(text) >= TEXT_ANCHORS)
+        named = len(headline) >= HEADLINE_ANCHORS or (len(headline) >= TITLE_ANCHORS and len(text) >= TEXT_ANCHORS)
         one = comparison.with_report(report)
-        if enough or one.counts(least):
-            share = len(text) / max(1, min(len(mine.anchors), len(known.anchors)))
+        if meaning is not None and not _means_the_same(meaning, len(text), named or one.counts(least)):
+            continue
+        if one.counts(least):
+            found.append((one, ""))
+        elif named or meaning is not None:
+            share = len(text) / max(1, min(len(mine.anchors), len(known.anchors))) if meaning is None else meaning
             words = tuple((1.0, 0.0, word) for word in written_anchors(mine, text))
             by_anchors = replace(one, cosine=min(1.0, share), score=share * least, shared=words)
-            found.append(one if one.counts(least) else by_anchors)
-    near = max(found, key=_nearness, default=None)
+            found.append((by_anchors, "" if named else f"alike in meaning ({meaning:.2f})"))
+    near, by_meaning = max(found, key=lambda one: _nearness(one[0]), default=(None, ""))
     if near is None:
         return None
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
     if (reason := twin(new.fingerprint, near.report.fingerprint)) and reason.startswith("numbers"):
         return _Verdict(story, near, None, reason)
-    return _Verdict(story, near, JoinKind.TRANSLATION)
+    return _Verdict(story, near, JoinKind.TRANSLATION, by_meaning)
+
+
+def _means_the_same(meaning: float, anchors: int, alike: bool) -> bool:
+    """Tell whether reports in two languages are of one event, by their likeness in meaning and anchors in common.
+
+    Meaning alone is not enough: two strikes, two floods mean nearly the same. `alike`: they are by names or words.
+    """
+    return anchors > 0 and meaning >= (SAME_MEANING if alike or anchors > 1 else SURE_MEANING)
 
 
 def _crosses(chosen: _Verdict, verdicts: Sequence[_Verdict]) -> bool:
@@ -321,14 +332,3 @@ def _crosses(chosen: _Verdict, verdicts: Sequence[_Verdict]) -> bool:
         for v in verdicts
         if v is not chosen and (v.story.id in chosen.story.apart or chosen.story.id in v.story.apart)
     )
-
-
-def dump_because(because: Because) -> dict[str, Any]:
-    """Return a reason as values of JSON."""
-    found: dict[str, Any] = msgspec.to_builtins(because)
-    return found
-
-
-def load_because(row: Mapping[str, Any]) -> Because:
-    """Read what `dump_because` returned."""
-    return msgspec.convert(row, Because)

@@ -8,6 +8,7 @@ from heapq import nlargest
 from itertools import compress
 from math import fsum, sqrt
 
+from aggregator.core.events.encoder import likeness
 from aggregator.core.events.frequencies import LOGS, idf, length, weights
 from aggregator.core.model import Features, Fingerprint, Frequencies, Report
 from aggregator.core.stories import names, numbers
@@ -131,6 +132,11 @@ class Comparison:
         cosine = fsum(product for product, _ in words) / (self._norm * norm)
         shared = tuple((product, rarities[stem], self._shown[stem]) for product, stem in words)
         return Likeness(cosine - DECAY * hours, cosine, hours, report, shared)
+
+    def meaning(self, report: Report) -> float | None:
+        """Compare what the two mean, from -1.0 to 1.0; None where that is not known of both."""
+        mine, other = self._new.features.vector, report.features.vector
+        return likeness(mine, other) if mine and other else None
 
     def agreement(self, reports: Sequence[Report]) -> "Agreement":
         """Compare the facts with those of the reports that one alert stands for, taken together.

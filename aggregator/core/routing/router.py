@@ -57,11 +57,12 @@ def describe(
     entries: Iterable[Entry], hits: Iterable[Hit], now: datetime, vocabulary: Vocabulary = NO_VOCABULARY
 ) -> dict[EntryRef, Report]:
     """Describe those entries that need a story, as reports of an event; `hits` say which words were searched for."""
+    described = [entry for entry in entries if entry.reason not in STALE]
     terms: dict[EntryRef, set[str]] = {}
     for hit in hits:
         terms.setdefault((hit.feed, hit.entry_key), set()).update(span.text for span in hit.spans)
-    return {
-        (entry.feed, entry.key): Report(
+    reports = [
+        Report(
             id=story_ids(entry)[-1],
             feed=entry.feed,
             title=entry.title,
@@ -69,9 +70,11 @@ def describe(
             fingerprint=fingerprint(entry, sorted(terms.get((entry.feed, entry.key), ()))),
             features=events.features(entry, vocabulary.recurring.get(entry.feed, frozenset())),
         )
-        for entry in entries
-        if entry.reason not in STALE
-    }
+        for entry in described
+    ]
+    if vocabulary.model:
+        reports = events.with_meaning(reports, map(events.meant, described))
+    return {(entry.feed, entry.key): report for entry, report in zip(described, reports, strict=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

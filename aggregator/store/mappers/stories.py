@@ -1,5 +1,6 @@
 """Stories, their reports, and why entries joined them."""
 
+from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any
 
@@ -117,12 +118,14 @@ def _micros(at: datetime | None) -> int | None:
 
 
 def features_list(features: Features) -> list[Any]:
-    return [features.lang, *(getattr(features, name) for name in PARTS)]
+    vector = [b64encode(features.vector).decode()] if features.vector else []
+    return [features.lang, *(getattr(features, name) for name in PARTS), *vector]
 
 
 def features(given: list[Any]) -> Features:
-    lang, *parts = given
-    return Features(lang=lang, **{name: tuple(part) for name, part in zip(PARTS, parts, strict=True)})
+    lang, *parts = given[: 1 + len(PARTS)]
+    vector = b64decode(given[-1]) if len(given) > 1 + len(PARTS) else b""
+    return Features(lang=lang, vector=vector, **{name: tuple(part) for name, part in zip(PARTS, parts, strict=True)})
 
 
 def fingerprint_list(known: Fingerprint) -> list[Any]:

@@ -304,15 +304,6 @@ def test_a_proxy_is_trusted_only_by_name(tmp_path: Path, proxy: str) -> None:
         loaded(tmp_path, f'settings: {{web: {{trusted_proxies: ["{named}"]}}}}\n')
 
 
-def test_a_model_of_languages_is_refused_as_long_as_there_is_none(tmp_path: Path) -> None:
-    """A setting that does nothing would be a promise that is not kept."""
-    file = tmp_path / "all.yaml"
-    file.write_text("feeds: [{url: 'https://example.org/feed'}]\nsettings: {stories: {languages: model}}\n")
-    with pytest.raises(ConfigErrors) as wrong:
-        load(file, {})
-    assert "2:33: error: languages: this version has no model" in str(wrong.value)
-
-
 @pytest.mark.parametrize("nothing", ["", "~", "null"])
 def test_a_known_key_without_a_value_is_as_if_it_were_not_there(tmp_path: Path, nothing: str) -> None:
     """A section whose keys are all commented out stays valid, a database without an address is the default."""

@@ -100,7 +100,7 @@ class Stream:
         made = Entry(feed=feed, key=key or title, title=title, summary=body, lang="en", seen_at=now, published_at=now)
         entry = self.store.feeds.store_entry(replace(made, **changes))
         hits = match(self.active, Feed(id=feed, url=f"https://{feed}.example/"), [entry], now)
-        vocabulary = await self.context.vocabulary.of([feed])
+        vocabulary = await self.context.vocabulary.of([feed], self.active.config.settings.stories)
         reports, words = describe([entry], hits, now, vocabulary), vocabulary.frequencies
         router = self.active.router
         asked = router.query(hits, [entry], now, reports, words)
