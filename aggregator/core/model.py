@@ -978,9 +978,11 @@ class HitFilter(Struct, frozen=True, kw_only=True):
     """Criteria for a list of hits; None or empty: all. Newest first, `before` continues a listing.
 
     `by`: the time that the order, `since`, `until` and `before` mean.
-    `todo`: not marked yet, and no copy of a story that is on the list already. `label`: of the hit's story.
+    `todo`: not marked yet, and no copy of a story that is on the list already. `label`: of the hit's story. `ids`: of
+    the hits themselves.
     """
 
+    ids: tuple[str, ...] = ()
     rule: str | None = None
     feed: str | None = None
     story: str | None = None

@@ -20,6 +20,7 @@ from aggregator.core.model import (
     Health,
     HitDetail,
     HitFilter,
+    HitState,
     HostLimit,
     Note,
     RuleStats,
@@ -108,6 +109,10 @@ class Catalog(Protocol):
         ...
 
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]: ...
+
+    async def hit_states(self, wanted: HitFilter, *, limit: int) -> tuple[tuple[str, HitState], ...]:
+        """Return the ids of a listing's newest hits with what became of them: to count, without reading their texts."""
+        ...
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
         """Return the hits of a listing grouped by story (else by entry), so that a story appears only once.

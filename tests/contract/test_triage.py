@@ -85,9 +85,12 @@ async def test_the_list_to_do_has_what_is_new_and_unmarked(store: AnyStore) -> N
     assert await found(todo=True) == {"h1", "h2", "h4", "h5"}
     assert await store.catalog.count_cards(HitFilter(todo=True)) == 2
     assert await store.catalog.count_cards(HitFilter(), limit=1) == 1
+    listed = [(one.hit.id, one.hit.state) for one in await store.catalog.hits(HitFilter(), limit=3)]
+    assert await store.catalog.hit_states(HitFilter(), limit=3) == tuple(listed)
     await store.catalog.mark(["h4"], "seen")
     assert await found(todo=True) == {"h1", "h2", "h5"}
     assert await found(lang="no") == {"h3"}
+    assert await found(ids=("h2", "h5", "h9")) == {"h2", "h5"}
     await store.catalog.set_labels("s1", ["watch"])
     assert await found(label="watch") == {"h1", "h2", "h3"}
     facets = await store.catalog.facets(HitFilter())

@@ -1363,7 +1363,7 @@ def _fits(detail: HitDetail, wanted: HitFilter) -> bool:
     exact = all(
         not getattr(wanted, name) or getattr(wanted, name) == getattr(detail.hit, name)
         for name in ("rule", "feed", "story", "mark")
-    )
+    ) and (not wanted.ids or detail.hit.id in wanted.ids)
     place = detail.place(wanted.by)
     return exact and _within(place[0], wanted.since, wanted.until) and (not wanted.before or place < wanted.before)
 

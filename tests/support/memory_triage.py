@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from aggregator.core.errors import Conflict, NotFound
-from aggregator.core.model import Facets, HitDetail, HitFilter, Note, Undo, View
+from aggregator.core.model import Facets, HitDetail, HitFilter, HitState, Note, Undo, View
 
 if TYPE_CHECKING:
     from tests.support.memory_store import Tables
@@ -155,6 +155,10 @@ class MemoryTriage:
         with undoable(self._tables, undo):
             if self._tables.triage.views.pop(view_id, None) is None:
                 raise NotFound("view", view_id, list(self._tables.triage.views))
+
+    async def hit_states(self, wanted: HitFilter, *, limit: int) -> tuple[tuple[str, HitState], ...]:
+        found: tuple[HitDetail, ...] = await self.hits(wanted, limit=limit)
+        return tuple((one.hit.id, one.hit.state) for one in found)
 
     async def count_cards(self, wanted: HitFilter, *, limit: int = 1000) -> int:
         found: tuple[HitDetail, ...] = await self.hits(wanted, limit=2 * limit)

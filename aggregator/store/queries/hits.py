@@ -66,6 +66,11 @@ class HitQueries(QueryBase):
         query = limited(HIT_DETAILS.where(*_conditions(wanted)).order_by(*_newest(wanted)), limit)
         return await self._reader.read(lambda connection: self._details(connection, query))
 
+    async def hit_states(self, wanted: HitFilter, *, limit: int) -> tuple[tuple[str, HitState], ...]:
+        newest = select(hits.c.id, hits.c.state).where(*_conditions(wanted)).order_by(*_newest(wanted))
+        found = await self._reader.read(lambda connection: connection.execute(limited(newest, limit)).all())
+        return tuple((row.id, HitState(row.state)) for row in found)
+
     def _details(self, connection: Connection, query: Select[Any]) -> tuple[HitDetail, ...]:
         found = details_of(connection, self._dialect, connection.execute(query).all())
         return with_deliveries(connection, self._dialect, found)
@@ -271,6 +276,8 @@ def _conditions(wanted: HitFilter, table: FromClause = hits, *, few: bool = Fals
         for name, value in asked.items()
     ]
     conditions += within(_at(wanted, table), wanted.since, wanted.until)
+    if wanted.ids:
+        conditions.append(table.c.id.in_(wanted.ids))
     if wanted.todo:
         conditions += [table.c.mark.is_(None), table.c.state.not_in(KNOWN_STORY)]
     if wanted.lang is not None:

@@ -29,6 +29,7 @@ LENGTHS = (
 )
 PREVIEW = timedelta(days=7)
 PREVIEWED = 500
+SAMPLES = 3
 
 
 class SilenceForm(BaseModel):
@@ -72,10 +73,12 @@ class Choice:
 
 async def _choice(backend: Backend, what: str, name: str, title: str) -> Choice:
     wanted = HitFilter(since=backend.clock.now() - PREVIEW, by="recorded", **{what: name})  # type: ignore[arg-type]
-    found = await backend.catalog.hits(wanted, limit=PREVIEWED)
-    alerted = [detail for detail in found if detail.hit.state is HitState.ALERTED]
+    found = await backend.catalog.hit_states(wanted, limit=PREVIEWED)
+    alerted = [hit_id for hit_id, state in found if state is HitState.ALERTED]
+    latest = HitFilter(ids=tuple(alerted[:SAMPLES]), by="recorded")
+    samples = await backend.catalog.hits(latest, limit=SAMPLES) if alerted else ()
     more = len(found) >= PREVIEWED
-    return Choice(what=what, name=name, title=title, alerts=len(alerted), more=more, samples=tuple(alerted[:3]))
+    return Choice(what=what, name=name, title=title, alerts=len(alerted), more=more, samples=samples)
 
 
 @router.get("/silences")
@@ -86,8 +89,8 @@ async def overview(request: Request, backend: BackendDep, templates: TemplatesDe
     held, more = {}, {}
     for one in silences:
         wanted = HitFilter(rule=one.rule, feed=one.feed, story=one.story, since=one.created_at, by="recorded")
-        found = await backend.catalog.hits(wanted, limit=PREVIEWED)
-        held[one.id] = sum(detail.hit.state is HitState.SUPPRESSED for detail in found)
+        found = await backend.catalog.hit_states(wanted, limit=PREVIEWED)
+        held[one.id] = sum(state is HitState.SUPPRESSED for _, state in found)
         more[one.id] = len(found) >= PREVIEWED
     stories = {one.story: (await backend.catalog.story(one.story))[0].title for one in silences if one.story}
     names = {feed.id: feed.title or feed.id for feed in config.feeds}
