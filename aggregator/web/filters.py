@@ -34,37 +34,36 @@ OUTCOMES = (
     gettext_noop("duplicate of an alerted story"),
     WAITING,
 )
-# The words of tabs and dots: the states of feeds as they are stored.
-STATES = (
-    gettext_noop("new"),
-    gettext_noop("ok"),
-    gettext_noop("failing"),
-    gettext_noop("silent"),
-    gettext_noop("blocked"),
-    gettext_noop("emptied"),
-    gettext_noop("gone"),
-    gettext_noop("moved"),
-    gettext_noop("paused"),
-)
-# Those of deliveries and attempts, kinds of alerts, priorities.
-DELIVERIES = (
-    gettext_noop("pending"),
-    gettext_noop("sending"),
-    gettext_noop("retry"),
-    gettext_noop("held"),
-    gettext_noop("sent"),
-    gettext_noop("dead"),
-    gettext_noop("suppressed"),
-    gettext_noop("hit"),
-    gettext_noop("digest"),
-    gettext_noop("heartbeat"),
-    gettext_noop("health"),
-    gettext_noop("dead letter"),
-    gettext_noop("test"),
-    gettext_noop("low"),
-    gettext_noop("normal"),
-    gettext_noop("high"),
-)
+# What pages call the stored states of feeds, deliveries and attempts, kinds of alerts and priorities.
+DISPLAY_NAMES: Mapping[str, str] = {
+    "new": gettext_noop("awaiting first poll"),
+    "ok": gettext_noop("healthy"),
+    "failing": gettext_noop("failing"),
+    "silent": gettext_noop("unusually quiet"),
+    "blocked": gettext_noop("blocked"),
+    "emptied": gettext_noop("empty"),
+    "gone": gettext_noop("gone"),
+    "moved": gettext_noop("moved"),
+    "paused": gettext_noop("paused"),
+    "pending": gettext_noop("queued"),
+    "sending": gettext_noop("sending"),
+    "retry": gettext_noop("retrying"),
+    "held": gettext_noop("held"),
+    "sent": gettext_noop("sent"),
+    "dead": gettext_noop("given up"),
+    "suppressed": gettext_noop("not sent"),
+    "unknown": gettext_noop("outcome unknown"),
+    "hit": gettext_noop("hit"),
+    "digest": gettext_noop("digest"),
+    "heartbeat": gettext_noop("heartbeat"),
+    "health": gettext_noop("health"),
+    "dead_letter": gettext_noop("undelivered alert"),
+    "test": gettext_noop("test"),
+    "low": gettext_noop("low"),
+    "normal": gettext_noop("normal"),
+    "high": gettext_noop("high"),
+}
+ATTEMPT_NAMES: Mapping[str, str] = {"retry": gettext_noop("failed"), "dead": gettext_noop("failed for good")}
 TIMES = (gettext_noop("now"), gettext_noop("never"))
 
 
@@ -98,6 +97,16 @@ def outcome(hit: Hit) -> str:
     """Say in words what became of a hit."""
     head, colon, reason = hit_outcome(hit).partition(": ")
     return gettext(head) + colon + gettext(reason)
+
+
+def display_name(word: str) -> str:
+    """Name a stored state, kind or priority for people."""
+    return gettext(DISPLAY_NAMES.get(word, word))
+
+
+def attempt_name(attempt: str) -> str:
+    """Name the outcome of one attempt, after which an alert may be in the same state still."""
+    return gettext(ATTEMPT_NAMES.get(attempt) or DISPLAY_NAMES.get(attempt, attempt))
 
 
 def reason(word: str) -> str:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from aggregator.core.highlight import Run, differences, spellings_by_field
-from aggregator.core.model import Span
-from aggregator.web.filters import capitalize, full, period, stamp
+from aggregator.core.model import AlertKind, DeliveryState, Health, Span
+from aggregator.web.filters import DISPLAY_NAMES, attempt_name, capitalize, display_name, full, period, stamp
 from aggregator.web.templating import keep_together
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
@@ -30,6 +30,16 @@ def test_a_period_says_its_day_once() -> None:
     assert period(NOON, NOON + timedelta(minutes=8), UTC) == "5 Mar 2026 12:00–12:08 UTC"
     assert period(NOON, NOON, UTC) == "5 Mar 2026 12:00 UTC"
     assert period(NOON, NOON + timedelta(days=1), UTC) == "5 Mar 2026 12:00 UTC – 6 Mar 2026 12:00 UTC"
+
+
+def test_every_stored_state_has_a_name_for_people() -> None:
+    """Engine's words (ok, dead, suppressed) are on no page; the outcome of an attempt is not the state of its alert."""
+    stored = {*map(str, Health), *map(str, DeliveryState), *map(str, AlertKind), "low", "normal", "high", "unknown"}
+    assert stored == set(DISPLAY_NAMES)
+    assert [display_name(word) for word in ("ok", "silent", "dead", "suppressed", "retry")] == [
+        "healthy", "unusually quiet", "given up", "not sent", "retrying",
+    ]  # fmt: skip
+    assert [attempt_name(word) for word in ("sent", "retry", "dead")] == ["sent", "failed", "failed for good"]
 
 
 def test_a_sentence_begins_and_names_keep_their_letters() -> None:

@@ -78,7 +78,7 @@ def test_from_nothing_to_the_first_alert(browser: Browser, world: tuple[Publishe
 
     def is_shown() -> bool:
         step.get_by_text("Alerts by mail, on a phone or in a chat").click()
-        step.get_by_role("link", name="Look again").click()
+        step.get_by_role("link", name="Check again").click()
         return step.get_by_text("desk", exact=True).is_visible()
 
     assert str(service.config / "channels.yaml") in (step.text_content() or "")  # folded

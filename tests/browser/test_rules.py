@@ -35,7 +35,7 @@ def test_a_newcomer_writes_a_rule(site: Site, open_page: Opener) -> None:
     expect(page.locator("[data-draft]")).to_be_hidden()
     page.goto(site.address + "/rules/history")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".history")).to_contain_text("taken back")
+    expect(page.locator(".history")).to_contain_text("undone")
     assert site.backend.text == RULES_TEXT
     assert [one for one in site.complaints if "404" not in one] == []
 

@@ -380,7 +380,7 @@ async function feel() {
   try {
     const found = await (await fetch("/api/v1/findings")).json();
     late = !found.ok;
-    words = late ? found.findings[0].what : t("all is well");
+    words = late ? found.findings[0].what : t("no problems");
   } catch { /* the words say it */ }
   pulse.className = `pulse ${late ? "late" : "ok"}`;
   pulse.title = words;
