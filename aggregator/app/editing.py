@@ -24,10 +24,10 @@ MATCHES_S = 1.0  # of a page that is opened, not of an edit that is waited for
 PROPOSAL_SAMPLE = 2000  # entries
 FEEDS = "feeds: "  # what an edit of feeds is about begins so
 
-Reload = Callable[[], Awaitable[ConfigErrors | None]]
+Reload = Callable[[str | None], Awaitable[ConfigErrors | None]]
 
 
-async def _no_reload() -> ConfigErrors | None:
+async def _no_reload(_before: str | None) -> ConfigErrors | None:
     return None
 
 
@@ -52,7 +52,7 @@ class ConfigEditing:
         return self.app.clock
 
     async def reload(self) -> RulesCheck:
-        errors = await self.reloading()
+        errors = await self.reloading(None)
         return RulesCheck(
             problems=errors.errors if errors else self.app.loaded.warnings, rules=tuple(self.app.current.rules)
         )
@@ -117,8 +117,9 @@ class ConfigEditing:
         """Add feeds and reload; return their ids, and the number of the edit if it can be undone."""
         await self._require_files()
         async with self._edits:  # two edits of one file would undo each other
+            found = await asyncio.to_thread(config.digest, self.path)
             added = await asyncio.to_thread(config.add_feeds, self.path, rows, by_title=by_title)
-        await self.reloading()
+        await self.reloading(found)
         ids, (file, before, after) = tuple(one.id for one in added), added[0].change
         edit = edit_between(file, before, after, about=FEEDS + (about or ids[0]), at=self.clock.now())
         return ids, (await self._keep(edit)).id
@@ -126,8 +127,9 @@ class ConfigEditing:
     async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
         await self._require_files()
         async with self._checks.turn(), self._edits:
+            found = await asyncio.to_thread(config.digest, self.path)
             changed = await asyncio.to_thread(config.change_feeds, self.path, changes)
-        await self.reloading()
+        await self.reloading(found)
         kept = [
             await self._keep(edit_between(one.file, one.before, one.after, about=FEEDS + about, at=self.clock.now()))
             for one in changed
@@ -137,10 +139,11 @@ class ConfigEditing:
     async def _undo_of_feeds(self, edit: Edit) -> RulesFile:
         await self._require_files()
         async with self._checks.turn(), self._edits:
+            found = await asyncio.to_thread(config.digest, self.path)
             file = await asyncio.to_thread(config.read_file, self.path, edit.file)
             text = undone(file.text, edit)
             await asyncio.to_thread(config.replace_text, self.path, edit.file, text)
-        await self.reloading()
+        await self.reloading(found)
         again = edit_between(edit.file, file.text, text, about=edit.about, at=self.clock.now(), undoes=edit.id)
         kept = await self._keep(again)
         return RulesFile(name=edit.file, text="", digest="", edit=kept.id)
@@ -158,8 +161,9 @@ class ConfigEditing:
     ) -> RulesFile:
         written = _with_ends_of(file, text)
         async with self._checks.turn(), self._edits:
+            found = await asyncio.to_thread(config.digest, self.path)
             await asyncio.to_thread(config.save_file, self.path, Path(file.name), written, before=expected_digest)
-        await self.reloading()
+        await self.reloading(found)
         before, after = (one.replace("\r\n", "\n") for one in (file.text, text))
         edit = edit_between(file.name, before, after, about=about, at=self.clock.now(), undoes=undoes)
         return replace(await self._known_file(file.name), edit=(await self._keep(edit)).id)

@@ -406,9 +406,15 @@ class Service:
         if still and digest != self._seen_digest:
             await self._take_over(digest)
 
-    async def reload(self) -> ConfigErrors | None:
-        """Apply the configuration on disk; if it is faulty, the old one stays and a notice is sent."""
+    async def reload(self, before: str | None = None) -> ConfigErrors | None:
+        """Apply the configuration on disk; if it is faulty, the old one stays and a notice is sent.
+
+        `before`: the digest of what a page edited. If that is neither in force nor what the last look saw, somebody is
+        writing another file at the same time, and the next looks take over both edits.
+        """
         try:
+            if before not in (None, self._seen_digest, self._looked_at_digest, self.app.loaded.digest):
+                return None
             if self.path is None:
                 await self._follow()
                 return None

@@ -11,7 +11,7 @@ from aggregator.config import rule_text, yaml_edit
 from aggregator.config.digests import file_digest, read
 from aggregator.config.loader import Loaded, load
 from aggregator.config.scope import restrict
-from aggregator.config.source import Source, files
+from aggregator.config.source import Source, content, decoded, files
 from aggregator.config.values import free_slug, title_slug
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
@@ -129,7 +129,7 @@ def change_feeds(
     edited = {file: source.text for file, source in texts.items()}
     load(path, environ, edited=edited)
     for file, text in edited.items():
-        _write(file, text)
+        _write(file, text, before[file])
     return tuple(ChangedFile(source.name, before[file], source.text) for file, source in texts.items())
 
 
@@ -177,9 +177,13 @@ def save_file(
     if str(file) not in known:
         raise NotFound("file", str(file), list(known))
     if before is not None and file_digest(file) != before:
-        raise Conflict(f"{file} has changed on disk since it was opened; reload it")
+        raise _changed(file)
     restrict(file, text)
-    return _save(path, Source(str(file), "", file), text, environ)
+    loaded = load(path, environ, edited={file: text})
+    if before is not None and file_digest(file) != before:  # to load takes a while
+        raise _changed(file)
+    _write(file, text)
+    return loaded
 
 
 # --- pieces --------------------------------------------------------------------------------------
@@ -187,14 +191,23 @@ def save_file(
 
 def _save(path: Path, source: Source, text: str, environ: Mapping[str, str]) -> Loaded:
     loaded = load(path, environ, edited={source.path: text})
-    _write(source.path, text)
+    _write(source.path, text, source.text)
     return loaded
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file so that a reader, or a crash, sees the old text or the new one."""
+def _changed(file: Path) -> Conflict:
+    return Conflict(f"{file} has changed on disk since it was opened; reload it")
+
+
+def _write(path: Path, text: str, before: str | None = None) -> None:
+    """Replace a file so that a reader, or a crash, sees the old text or the new one.
+
+    `before`: the text that was edited. Raises Conflict if that is no longer what the file has.
+    """
     target = Path(os.path.realpath(path))
     try:
+        if before is not None and _text_of(path) != before:
+            raise _changed(path)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with open(handle, "wb") as file:
@@ -214,6 +227,12 @@ def _write(path: Path, text: str) -> None:
         raise AggregatorError(said) from broken
 
 
+def _text_of(path: Path) -> str | None:
+    """Return the text of a file as an edit reads it: "" if there is no file, None if it is no text. Raises OSError."""
+    found = decoded(path, content(path)) if path.exists() else Source(str(path), "", path)
+    return found.text if isinstance(found, Source) else None
+
+
 def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:
     """Return the file in which a new item of a section belongs: with the others, else its own."""
     found: list[tuple[Source, MappingNode]] = []
@@ -228,7 +247,7 @@ def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:
     if not path.is_dir() and found:
         return found[0]
     file = path / f"{section}.yaml" if path.is_dir() else path
-    return Source(str(file), file.read_text(encoding="utf-8") if file.exists() else "", file), None
+    return Source(str(file), _text_of(file) or "", file), None
 
 
 def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tuple[Source, SequenceNode, Node]:

@@ -1,5 +1,6 @@
 """What `check` refuses no command runs on and no reload takes over; what is half written is no configuration."""
 
+import http.client
 import json
 import time
 from collections.abc import Iterator
@@ -29,6 +30,18 @@ def running(publisher: Publisher, receiver: Receiver, service: Service) -> Itera
     wait_for(lambda: len(publisher.requests) >= 2, what="two polls")
     yield port, text
     assert service.stop() == 0
+
+
+def save_on_page(port: int, name: str, old: str, new: str) -> None:
+    """Replace a word of a file as the editor of the page does."""
+    files = json.loads(get(port, "/api/v1/rules/files")[1])
+    (file,) = (one for one in files if one["name"].endswith(name))
+    body = json.dumps({"name": file["name"], "text": file["text"].replace(old, new), "digest": file["digest"]})
+    page = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{port}"}
+    page.request("PUT", "/api/v1/rules/file", body, headers)
+    assert page.getresponse().status == 200
+    page.close()
 
 
 @pytest.mark.parametrize(
@@ -82,8 +95,12 @@ def test_a_reload_refuses_it_too(publisher: Publisher, receiver: Receiver, servi
 def test_a_file_that_is_still_written_is_no_configuration(
     publisher: Publisher, receiver: Receiver, service: Service
 ) -> None:
-    """Its first half is valid YAML with fewer rules: what comes in meanwhile is matched by the old ones."""
-    with running(publisher, receiver, service) as (_, text):
+    """Its first half is valid YAML with fewer rules: what comes in meanwhile is matched by the old ones.
+
+    Somebody who saves another file on the page meanwhile does not put that half in force, either.
+    """
+    service.write("more.yaml", "rules:\n  - {id: other, any: [Other]}\n")
+    with running(publisher, receiver, service) as (port, text):
         whole = text.replace(RULES, "".join(f"  - {{id: r{n}, any: [word{n}x]}}\n" for n in range(60)) + RULES)
         lines, file = whole.splitlines(keepends=True), service.config / "all.yaml"
         half = len(lines) // 2
@@ -92,13 +109,15 @@ def test_a_file_that_is_still_written_is_no_configuration(
                 saving.write(line)
                 saving.flush()
                 if number == half:
+                    save_on_page(port, "more.yaml", "Other", "Another")
                     publisher.publish("wire", "one", "S-400 during the save")
                 if number >= half:
                     time.sleep(0.1)
             saving.writelines(lines[half + 40 :])
         wait_for(lambda: any("during the save" in t for t in receiver.texts()), what="the alert")
-        wait_for(lambda: '"rules": 61' in service.log.read_text(), what="the whole file")
+        wait_for(lambda: '"rules": 62' in service.log.read_text(), what="the whole file")
         assert service.log.read_text().count("configuration reloaded") == 1
+        assert "Another" in (service.config / "more.yaml").read_text()
 
 
 def test_a_rotated_secret_is_taken_over(publisher: Publisher, receiver: Receiver, service: Service) -> None:

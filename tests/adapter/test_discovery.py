@@ -42,7 +42,7 @@ async def backend(tmp_path: Path) -> AsyncIterator[AppBackend]:
     )
     async with open_application(load(path, {})) as app:
 
-        async def reload() -> None:
+        async def reload(_before: str | None) -> None:
             await app.reload(path)
 
         yield AppBackend(app, path, reloading=reload)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from aggregator.config import (
     add_feed,
     add_feeds,
+    change_feeds,
     digest,
     load,
     remove_feed,
@@ -17,6 +19,7 @@ from aggregator.config import (
     save_file,
     with_rule_text,
 )
+from aggregator.config.digests import file_digest
 from aggregator.core.errors import AggregatorError, ConfigErrors, Conflict, NotFound
 from tests.unit.config.config_files import written
 
@@ -201,3 +204,37 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch
     with pytest.raises(AggregatorError, match="No space left on device"):
         add_feed(file, url="https://c.example/", environ={})
     assert os.listdir(tmp_path) == ["config.yaml"]
+
+
+class EditedMeanwhile(dict[str, str]):
+    """Variables; whenever one is looked up, somebody adds a line to a file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(A_SECRET="abcdefgh")
+        self.file = file
+
+    def __getitem__(self, name: str) -> str:
+        self.file.write_text(self.file.read_text() + "# somebody was here\n")
+        return super().__getitem__(name)
+
+
+EDITS: dict[str, Callable[[Path, Mapping[str, str]], object]] = {
+    "whole": lambda path, env: save_file(
+        path, path / "edited.yaml", "rules: []\n", before=file_digest(path / "edited.yaml"), environ=env
+    ),
+    "added": lambda path, env: add_feed(path, url="https://new.example/feed", environ=env),
+    "changed": lambda path, env: change_feeds(path, {"a": {"title": "New"}}, environ=env),
+    "removed": lambda path, env: remove_feed(path, "a", environ=env),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_file_that_changes_during_an_edit_is_not_overwritten(tmp_path: Path, edit: str) -> None:
+    """To check an edit takes a while, and what somebody saves meanwhile stays."""
+    hook = "channels: {hook: {service: webhook, url: 'https://example.org/', token: '${A_SECRET}'}}\n"
+    written(tmp_path, hook, "channels.yaml")
+    file = written(tmp_path, FEEDS if edit != "whole" else RULES, "edited.yaml")
+    before = file.read_text()
+    with pytest.raises(Conflict, match="changed on disk"):
+        EDITS[edit](tmp_path, EditedMeanwhile(file))
+    assert file.read_text().replace("# somebody was here\n", "") == before
