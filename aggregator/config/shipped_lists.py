@@ -1,7 +1,7 @@
 """Term lists shipped with the program: countries, organisations, weapons, sanctions, topics, in twelve languages.
 
 `shipped/KIND.yaml` holds what was written by hand, `shipped/countries.json` the names of countries from CLDR
-(`scripts/country_names`). A list is named KIND/ENTRY (`country/turkey`); KIND/GROUP joins a group of weapons
+(`scripts/country-names`). A list is named KIND/ENTRY (`country/turkey`); KIND/GROUP joins a group of weapons
 (`weapon/air-defence`), KIND/all everything of a kind.
 """
 

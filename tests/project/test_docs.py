@@ -93,6 +93,17 @@ def test_scripts_are_plain_shell(script: str) -> None:
     assert script.endswith("environment") or (ROOT / script).stat().st_mode & 0o111
 
 
+@pytest.mark.parametrize("script", ["behaviour", "docs", "lock", "messages", "package", "test"])
+def test_a_script_that_is_asked_for_help_does_nothing_else(script: str) -> None:
+    """It prints how it is called at once, and prepares, writes and tests nothing."""
+    path = ROOT / "scripts" / script
+    runner = [sys.executable] if "python" in path.read_text(encoding="utf-8").partition("\n")[0] else ["sh"]
+    done = subprocess.run([*runner, str(path), "--help"], cwd="/", capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert script in done.stdout
+    assert "set -eu" not in done.stdout
+
+
 def test_nothing_names_the_place_where_it_was_made() -> None:
     """No tracked file holds the path of this checkout."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
