@@ -24,6 +24,7 @@ from aggregator.cli.output import (
     style,
     table,
     width,
+    wrapped,
 )
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
@@ -211,8 +212,9 @@ def lint(as_json: bool) -> None:
         return
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
-        rule = (style(finding["rule"], bold=True), ": ") if finding["rule"] else ()
-        echo(*rule, f"{finding['message']}{hint}")
+        rule = f"{finding['rule']}: " if finding["rule"] else ""
+        said = wrapped(f"{rule}{finding['message']}{hint}", "  ")
+        echo(style(rule, bold=True), said.removeprefix(rule)) if said.startswith(rule) else echo(said)
     if not findings:
         secho("No issues found.", fg="green")
 

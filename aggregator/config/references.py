@@ -115,16 +115,17 @@ def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
             yield replace(error, severity="warning")
     feeds, rules = value.get("feeds"), value.get("rules")
     if not feeds:
-        idle = ("no feeds are configured", "add one with `aggregator feeds add URL`")
+        section, idle = "feeds", ("no feeds are configured", "add one with `aggregator feeds add URL`")
     elif not rules:
-        idle = ("no rules are configured: nothing will alert", "write one into rules.yaml")
+        section, idle = "rules", ("no rules are configured: nothing will alert", "write one into rules.yaml")
     elif _all_off(feeds):
-        idle = ("every feed is disabled: nothing will be polled", "remove enabled: false")
+        section, idle = "feeds", ("every feed is disabled: nothing will be polled", "remove enabled: false")
     elif _all_off(rules):
-        idle = ("every rule is disabled: nothing will alert", "remove enabled: false")
+        section, idle = "rules", ("every rule is disabled: nothing will alert", "remove enabled: false")
     else:
         return
-    yield replace(root.source.error(root.start, *idle), severity="warning")
+    place = find_node(root, (section,))  # the section that does nothing, or the first file where there is none
+    yield replace(place.source.error(place.start, *idle), severity="warning")
 
 
 # --- pieces --------------------------------------------------------------------------------------

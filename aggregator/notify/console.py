@@ -63,12 +63,15 @@ def print_alert(console: Console, content: AlertContent) -> None:
         console.print(head)
         if content.is_digest and content.pieces:
             console.print(Text(f"{counts(content)} · {content.short_id}", style=DIM))
-    if content.why:
-        console.print(Text(content.why, style=DIM))
+    reason = Text(content.why, style=DIM)
+    if content.why and content.is_digest:
+        console.print(reason)
     if content.body:
         console.print(Padding(Text(content.body), (0, 0, 0, 2)))
     for group in content.groups:
         _group(console, content, group)
+    if content.why and not content.is_digest:  # below what it is about, which begins with its badge
+        console.print(Padding(reason, (0, 0, 0, 2)))
     if content.more:
         console.print(Text(f"… and {content.more} more", style=DIM))
 

@@ -1,9 +1,13 @@
 """The content of an alert: one story is an alert however many rules found it; digests are grouped and counted."""
 
+from io import StringIO
+
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
 from aggregator.core.model import Alert, AlertKind, Span
+from aggregator.notify.console import print_alert
 from aggregator.notify.render import build_content, text
 from aggregator.notify.render.sanitize import TextRun, cut, mark_spans, plain, shorten
 from benchmarks.alert_samples import NOW, alerts, detail
@@ -29,6 +33,27 @@ def test_a_digest_leads_with_the_busiest_rule_and_counts() -> None:
     assert (content.groups[0].rule, content.groups[0].hits) == ("S-400 and Turkey", 3)
     assert [piece.others for piece in content.groups[0].pieces] == [0, 1]
     assert (content.more, content.hits, content.sources[0]) == (37, 43, ("TASS", 2))
+
+
+def test_stories_of_the_same_rules_are_in_one_group() -> None:
+    """Whichever of the rules found a story first: each entry brings its hits in any order."""
+    rows = [("a", "s1"), ("b", "s1"), ("b", "s2"), ("a", "s2"), ("b", "s3"), ("c", "s4")]
+    hit = detail(0).hit
+    hits = tuple(
+        replace(detail(0), rule_title=rule.upper(), hit=replace(hit, id=rule + story, rule=rule, story=story))
+        for rule, story in rows
+    )
+    groups = build_content(replace(alerts()["digest"], hits=hits)).groups
+    assert [(group.rule, group.hits, len(group.pieces)) for group in groups] == [("B", 5, 3), ("C", 1, 1)]
+
+
+def test_a_terminal_shows_the_reason_below_its_alert() -> None:
+    """Above it, among several alerts, it would seem to be of the one before."""
+    stream = StringIO()
+    content = build_content(replace(alerts()["instant"], why="update to an earlier alert"))
+    print_alert(Console(file=stream, width=200, highlight=False), content)
+    shown = stream.getvalue()
+    assert shown.index("ALERT") < shown.index("update to an earlier alert")
 
 
 def test_times_are_those_of_the_channel() -> None:

@@ -113,7 +113,7 @@ def _subject(alert: Alert) -> str:
         return cut(clean(alert.notice.title or alert.title), TITLE)
     if alert.kind is AlertKind.DIGEST:
         said = clean(alert.title)  # which may begin with the rule already
-        named = dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in alert.hits)
+        named = dict.fromkeys(map(_rule_name, alert.hits))
         rules = [rule for rule in named if not said.startswith(f"{rule}: ")]
         return cut(f"{said}: {', '.join(rules)}" if rules else said, TITLE)
     return cut(clean(alert.title), TITLE)
@@ -123,14 +123,21 @@ def _story(detail: HitDetail) -> str:
     return detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}"
 
 
+def _rule_name(detail: HitDetail) -> str:
+    return clean(detail.rule_title) or detail.hit.rule
+
+
 def _groups(alert: Alert) -> tuple[RuleGroup, ...]:
-    """Group stories under the first rule that found them, the busiest rule first."""
+    """Group stories under the busiest of the rules that found them, the busiest rule first."""
     stories: dict[str, list[HitDetail]] = {}
     for detail in alert.hits:
         stories.setdefault(_story(detail), []).append(detail)
     rules: dict[str, list[list[HitDetail]]] = {}
+    found_by = Counter(map(_rule_name, alert.hits))  # of two that found as much, the one that found the first hit
     for story in stories.values():
-        rules.setdefault(clean(story[0].rule_title) or story[0].hit.rule, []).append(story)
+        of_story = set(map(_rule_name, story))
+        busiest = max((rule for rule in found_by if rule in of_story), key=found_by.__getitem__)
+        rules.setdefault(busiest, []).append(story)
     groups, fixture = [], MAX_STORIES
     for rule, found in sorted(rules.items(), key=lambda item: -sum(map(len, item[1]))):
         pieces = tuple(_piece(story, alert.time_zone) for story in found[:fixture])
@@ -153,7 +160,7 @@ def _piece(story: Sequence[HitDetail], zone: str) -> StoryItem:
         link=link,
         host=host_of(link) if link else "",
         also=_also(first.also_in),
-        rules=tuple(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in story)),
+        rules=tuple(dict.fromkeys(map(_rule_name, story))),
         others=len(entries) - 1,
         hits=len(story),
     )

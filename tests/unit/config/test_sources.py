@@ -114,8 +114,12 @@ def test_feeds_without_a_rule_are_warned_of(tmp_path: Path) -> None:
     [
         ({"feeds": FEEDS, "rules": "# - {id: a, any: [S-400]}\n"}, "no rules are configured"),
         ({"feeds": "# none yet\n", "rules": RULES}, "no feeds are configured"),
-        ({"feeds": FEEDS, "rules": "rules: [{id: a, any: [S-400], enabled: false}]\n"}, "every rule is disabled"),
+        (
+            {"feeds": FEEDS, "rules": "rules: [{id: a, any: [S-400], enabled: false}]\n"},
+            "rules.yaml:1:8: warning: every",
+        ),
         ({"feeds": FEEDS.replace("}", ", enabled: false}"), "rules": RULES}, "every feed is disabled"),
+        ({"channels": "channels: {}\n", "feeds": "feeds: []\n", "rules": RULES}, "feeds.yaml:1:8: warning: no feeds"),
     ],
 )
 def test_what_is_commented_out_or_disabled_is_warned_of(tmp_path: Path, files: dict[str, str], words: str) -> None:
