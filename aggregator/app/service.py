@@ -409,8 +409,7 @@ class Service:
     async def reload(self, before: str | None = None) -> ConfigErrors | None:
         """Apply the configuration on disk; if it is faulty, the old one stays and a notice is sent.
 
-        `before`: the digest of what a page edited. If that is neither in force nor what the last look saw, somebody is
-        writing another file at the same time, and the next looks take over both edits.
+        `before`: the digest of what a page edited; if another file is being written, the next looks take over both.
         """
         try:
             if before not in (None, self._seen_digest, self._looked_at_digest, self.app.loaded.digest):
@@ -447,8 +446,6 @@ class Service:
         self._fault = None
         self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
-        log.info(
-            "configuration reloaded",
-            extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules)},
-        )
+        current = self.app.current
+        log.info("configuration reloaded", extra={"feeds": len(current.feeds), "rules": len(current.rules)})
         return None
