@@ -409,8 +409,7 @@ class Service:
     async def reload(self, before: str | None = None) -> ConfigErrors | None:
         """Apply the configuration on disk; if it is faulty, the old one stays and a notice is sent.
 
-        `before`: the digest of what a page edited; if another file is being written, the next looks take over both.
-        """
+        `before`: the digest of what a page edited; if another file is being written, the next looks take over both."""
         try:
             if before not in (None, self._seen_digest, self._looked_at_digest, self.app.loaded.digest):
                 return None
