@@ -12,7 +12,7 @@ from aggregator.core.model import Entry, Features
 from aggregator.core.text.affixes import stems as inner_words
 from aggregator.core.text.fold import fold
 from aggregator.core.text.language import common_words, guess_language, language, root
-from aggregator.core.text.tokens import Token, token_kind, tokens
+from aggregator.core.text.tokens import TokenizedText, token_kind
 
 WORDS, MAX_CHARS = 60, 900  # of a text that are read
 MAX_COUNT = 9
@@ -34,21 +34,18 @@ def features(entry: Entry, recurring: frozenset[str] = frozenset()) -> Features:
     title, text = normalize("NFKC", entry.title[:MAX_CHARS]), normalize("NFKC", body[:MAX_CHARS])
     lang = _language(entry.lang, f"{title}\n{text}")
     common = common_words(lang)
-    headline, opening = tokens(title), tokens(text, WORDS)
-    text = text[: opening[-1].end] if opening else ""
-    of_title, of_text = _Figures(title), _Figures(text)
-    first, others = _stems(title, headline, of_title, lang, common), _stems(text, opening, of_text, lang, common)
-    shown = dict(reversed([*first, *others]))  # as each is written first
-    counts = Counter([stem for found in (first, first, others) for stem, _ in found])
-    named = _anchors(title, headline, of_title, common, initial=True)
+    headline, opening = _Words(title, lang, common, initial=True), _Words(text, lang, common, WORDS, initial=False)
+    written = [*headline.written, *opening.written]
+    shown = dict(zip(reversed([*headline.stems, *opening.stems]), reversed(written), strict=True))  # as each is first
+    counts = Counter([*headline.stems, *headline.stems, *opening.stems])
     return Features(
         lang=lang,
         stems=tuple(counts),
         counts=tuple([0 if stem in recurring else min(count, MAX_COUNT) for stem, count in counts.items()]),
         shown=tuple(map(shown.__getitem__, counts)),
-        headline=tuple([token.folded for token in headline]),
-        anchors=named,
-        text_anchors=tuple(a for a in _anchors(text, opening, of_text, common, initial=False) if a not in named),
+        headline=tuple(headline.folded),
+        anchors=tuple(headline.anchors),
+        text_anchors=tuple([anchor for anchor in opening.anchors if anchor not in headline.anchors]),
     )
 
 
@@ -70,74 +67,61 @@ def _language(declared: str | None, text: str) -> str:
     return guess.likeliest[0] if guess.certain else language(declared) or next(iter(guess.likeliest), "")
 
 
-class _Figures:
-    """The designators of a text (whole, its name, its number), and the numbers that are no part of one.
+class _Words:
+    """The words of a headline or of an opening, in one pass: folded, their stems, and what a translation leaves alone.
 
-    Single digits say little.
+    `stems` are of words, pairs of unspaced signs, numbers and designators, each with the word as it is `written`.
+    `anchors` are names as consonants, numbers and designators. A name is a capitalised word, or any of a script
+    without capitals; the first word of a headline may be one (`initial`), those that begin a sentence are rather not.
     """
 
-    def __init__(self, text: str) -> None:
-        digits = _DIGIT.search(text) is not None  # few headlines have any
-        found = [*_DESIGNATOR.finditer(text)] if digits else []
-        self.designators = [(match[0], match[1], match[2]) for match in found]
-        rest = _DESIGNATOR.sub(" ", text) if found else text
-        self.numbers = [number for number in _NUMBER.findall(rest) if len(number) > 1] if digits else []
-
-
-def _stems(
-    text: str, words: Sequence[Token], figures: _Figures, lang: str, common: frozenset[str]
-) -> list[tuple[str, str]]:
-    """Return stems with the words as they are written: words, pairs of unspaced signs, numbers, designators."""
-    found = list[tuple[str, str]]()
-    before: Token | None = None
-    for token in words:
-        folded, start, end = token
-        if folded.isascii():
-            before = None
-            if len(folded) >= _SPOKEN_LEAST and folded not in common and not folded.isdecimal():
+    def __init__(self, text: str, lang: str, common: frozenset[str], most: int | None = None, *, initial: bool) -> None:
+        reading = TokenizedText(text)
+        self.folded, ends = reading.words[:most], reading.ends
+        self.stems, self.written, self.anchors = list[str](), list[str](), dict[str, None]()
+        sign, sign_start, sign_end = "", 0, -1  # the last token that was an unspaced sign
+        for folded, start, end in zip(self.folded, reading.starts, ends, strict=False):
+            kind = token_kind(folded)
+            if kind == "unspaced":
+                if sign_end == start:
+                    self._add(sign + folded, text[sign_start:end])
+                sign, sign_start, sign_end = folded, start, end
+            elif kind == "letter" and folded not in common:
                 written = text[start:end]
-                found.append((root(written, lang), written))
-            continue
-        kind = token_kind(folded)
-        if kind == "unspaced":
-            if before is not None and before.end == start:
-                found.append((before.folded + folded, text[before.start : end]))
-            before = token
-            continue
-        before = None
-        if kind != "digit" and len(folded) >= _SPOKEN_LEAST and folded not in common:
-            written = text[start:end]
-            inner = inner_words(folded)
-            found.append((min(inner)[0] if inner else root(written, lang), written))
-    found += [(fold(sign + number), whole) for whole, sign, number in figures.designators]
-    return found + [(_plain(number), number) for number in figures.numbers]
+                if len(folded) >= _SPOKEN_LEAST:
+                    self._add(_stem(folded, written, lang), written)
+                if not written[0].islower() and (initial or not _begins_sentence(text, start)):
+                    skeleton = _skeleton(written)
+                    if len(skeleton) >= _SKELETON_LEAST:
+                        self.anchors[skeleton] = None
+        self._add_figures(text if most is None else text[: ends[len(self.folded) - 1]] if self.folded else "")
+
+    def _add(self, stem: str, written: str) -> None:
+        self.stems.append(stem)
+        self.written.append(written)
+
+    def _add_figures(self, text: str) -> None:
+        """Add the designators, and the numbers that are no part of one; single digits say little."""
+        if _DIGIT.search(text) is None:  # few headlines have any
+            return
+        designators = [*_DESIGNATOR.finditer(text)]
+        numbers = [number for number in _NUMBER.findall(_DESIGNATOR.sub(" ", text)) if len(number) > 1]
+        for found in designators:
+            self._add(fold(found[1] + found[2]), found[0])
+        for number in numbers:
+            self._add(_plain(number), number)
+            self.anchors[f"#{_plain(number)}"] = None
+        for found in designators:
+            self.anchors[f"{anyascii(found[1]).lower()}{found[2].lower()}"] = None
+
+
+def _stem(folded: str, written: str, lang: str) -> str:
+    inner = () if folded.isascii() else inner_words(folded)
+    return min(inner)[0] if inner else root(written.lower(), lang)
 
 
 def _plain(number: str) -> str:
     return re.sub(r"[.,](?=\d{3}\b)", "", number).replace(",", ".")
-
-
-def _anchors(
-    text: str, words: Sequence[Token], figures: _Figures, common: frozenset[str], *, initial: bool
-) -> tuple[str, ...]:
-    """Return names as consonants, numbers and designators: what a translation leaves as it is.
-
-    A name is a capitalised word, or any of a script without capitals. The first word of a headline may be
-    one (`initial`), those that begin a sentence of a text are rather not.
-    """
-    found: dict[str, None] = {}
-    for folded, start, end in words:
-        written = text[start:end]
-        named = not written[0].islower() and folded not in common and token_kind(folded) not in ("digit", "unspaced")
-        if named and (initial or not _begins_sentence(text, start)):
-            skeleton = _skeleton(written)
-            if len(skeleton) >= _SKELETON_LEAST:
-                found[skeleton] = None
-    for number in figures.numbers:
-        found[f"#{_plain(number)}"] = None
-    for _, sign, number in figures.designators:
-        found[f"{anyascii(sign).lower()}{number.lower()}"] = None
-    return tuple(found)
 
 
 def written_anchors(known: Features, anchors: Iterable[str]) -> list[str]:

@@ -43,6 +43,8 @@ _WRITTEN_IN = {
     "ETHIOPIC": "am ti",
 }
 _STEMMED_SCRIPTS = frozenset(["LATIN", "CYRILLIC", "ARABIC", "GREEK", "ARMENIAN", "DEVANAGARI", "TAMIL"])
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())  # of ASCII
+_NO_CAPITALS = bytes(code for code in range(128) if not chr(code).isupper())
 _UKRAINIAN = re.compile("[іїєґІЇЄҐ]")
 # Endings by which Snowball's stemmers make one word of two: import and importance are not forms of one word.
 # They are looked for where a stem ends, folded; two letters of them name the derivation, whatever its own ending.
@@ -102,7 +104,7 @@ def guess_language(text: str) -> LanguageGuess:
 @lru_cache(maxsize=1 << 8)  # of the entries of a poll, which rules ask for, and then stories
 def _guess(window: str) -> LanguageGuess:
     if window.isascii():
-        script, most = "LATIN", sum(map(str.isalpha, window))
+        script, most = "LATIN", len(window.encode().translate(None, _NO_LETTERS))
         count = most
     else:
         letters = Counter(map(_script, filter(str.isalpha, window)))
@@ -229,11 +231,9 @@ def _without_past(word: str) -> str:
 
 def _lowered(text: str) -> str:
     """Lower a headline in capitals, which would be taken for Japanese."""
-    if text.islower():
-        return text
-    latin = [*filter(str.isalpha, text if text.isascii() else filter(str.isascii, text))]
-    shouted = text.isupper() or (len(text) > 5 and sum(map(str.isupper, latin)) > 0.8 * len(latin))
-    return text.lower() if shouted else text
+    plain = text.encode("ascii", "ignore")
+    letters, capitals = (len(plain.translate(None, others)) for others in (_NO_LETTERS, _NO_CAPITALS))
+    return text.lower() if text.isupper() or (len(text) > 5 and capitals > 0.8 * letters) else text
 
 
 @lru_cache(maxsize=1)

@@ -209,6 +209,8 @@ def token_kind(word: str) -> str:
     """Return the kind of a folded token: "digit", "letter", or "unspaced" (no blanks between words)."""
     if word[0].isdecimal():
         return "digit"
+    if word.isascii():
+        return "letter"
     return "unspaced" if _UNSPACED_START.match(word) else "letter"
 
 
