@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from heapq import nlargest
-from itertools import chain, islice, pairwise
+from itertools import chain, islice, pairwise, repeat
 from operator import eq
 from struct import Struct
 from typing import NamedTuple
@@ -96,38 +96,38 @@ def keys(known: Fingerprint) -> list[str]:
 def shortlist(lookup: Sequence[str], by_key: Mapping[str, dict[str, datetime]]) -> tuple[list[str], list[str]]:
     """Return the stories that an entry with these keys may be a copy of, and those that it may retell, nearest first.
 
-    `by_key` has, for each key, stories and since when they have it. However many share a key, only the nearest
-    count: those that share most keys with the entry, then the latest.
+    `by_key` has, for each key, stories and since when they have it, oldest first. However many share a key, only the
+    nearest count: those that share most keys with the entry, then the latest.
     """
     # Locality-sensitive hashing: texts that share a MinHash band are probably similar (Leskovec, Rajaraman, Ullman,
     # Mining of Massive Datasets, 3.4), so only these are compared. An equal address or title outweighs any number of
     # bands. Ties are broken by time and id, never by order of arrival, so that a repeated commit decides alike.
-    named: dict[str, list[str]] = {kind: [] for kind in "utbwa"}
-    latest: dict[str, datetime] = {}
-    shared = []
+    named: dict[str, list[dict[str, datetime]]] = {kind: [] for kind in "utbwa"}
     for key in lookup:
         if having := by_key.get(key):
-            if len(having) > LATEST:
-                having = dict(islice(reversed(having.items()), LATEST))
-            named[key[0]] += having
-            latest.update(having)
-            shared.append(having)
+            named[key[0]].append(having if len(having) <= LATEST else dict([*having.items()][-LATEST:]))
+    shared = [*chain.from_iterable(named.values())]
     if not shared:
         return [], []
-    copies, words, anchors = Counter(named["b"]), Counter(named["w"]), Counter(named["a"])
-    for name in named["u"] + named["t"]:
+    words, anchors, copies = (Counter(chain.from_iterable(named[kind])) for kind in "wab")
+    for name in chain.from_iterable(named["u"] + named["t"]):
         copies[name] += CANDIDATES
-    words.update({name: count for name, count in anchors.items() if count > 1 or name in words})
-    for name in [name for name, count in Counter(chain.from_iterable(named.values())).items() if count > 1]:
-        latest[name] = max(having[name] for having in shared if name in having)
-    several = _nearest(words, latest, RETOLD, least=2)
-    # One word in common says little: only the nearest of those are worth a comparison, which costs 0.1 ms.
-    single = {name: count for name, count in words.items() if count == 1} if len(several) < LOOSE else {}
-    return _nearest(copies, latest, CANDIDATES), several + _nearest(single, latest, LOOSE - len(several))
+    several = words.keys() & anchors.keys()
+    several.update(name for counts in (words, anchors) for name, count in counts.items() if count > 1)
+    retold = _nearest({name: words[name] + anchors[name] for name in several}, shared, RETOLD)
+    if (room := LOOSE - len(retold)) > 0:
+        # One word in common says little: only the nearest of those are worth a comparison, which costs 0.1 ms. They
+        # are among the last of each word, of which there are hundreds in all.
+        last = (islice(reversed(having.items()), room + len(several)) for having in named["w"])
+        single = [(at, name) for name, at in chain.from_iterable(last) if name not in several]
+        retold += [name for _, name in nlargest(room, single)]
+    return _nearest(copies, shared, CANDIDATES), retold
 
 
-def _nearest(shared: Mapping[str, int], latest: Mapping[str, datetime], most: int, least: int = 1) -> list[str]:
-    ranked = [(count, latest[name], name) for name, count in shared.items() if count >= least]
+def _nearest(counts: Mapping[str, int], shared: Sequence[dict[str, datetime]], most: int) -> list[str]:
+    ranked = [
+        (count, max([having[name] for having in shared if name in having]), name) for name, count in counts.items()
+    ]
     return [name for _, _, name in nlargest(most, ranked)]
 
 
@@ -367,7 +367,7 @@ def _gist(title: str, body: str, lang: str | None, terms: Iterable[str]) -> froz
     lang = language(lang)
     headline, opening = informative(title), informative(body)
     gist = [*islice(dict.fromkeys([*headline, *opening]), MAX_GIST)]
-    text = {root(unit, lang) for unit in opening}.intersection([root(unit, lang) for unit in gist])
+    text = {*map(root, opening, repeat(lang))}
     common = common_words(lang)
     recurring = [u for u in headline if (not text or root(u, lang) in text) and u not in common and not u.isdigit()]
     return frozenset([*["W" + unit for unit in gist], *["R" + unit for unit in recurring]])

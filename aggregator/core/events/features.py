@@ -86,7 +86,7 @@ class _Words:
                 if sign_end == start:
                     self._add(sign + folded, text[sign_start:end])
                 sign, sign_start, sign_end = folded, start, end
-            elif kind == "letter" and folded not in common:
+            elif kind != "digit" and folded not in common:
                 written = text[start:end]
                 if len(folded) >= _SPOKEN_LEAST:
                     self._add(_stem(folded, written, lang), written)

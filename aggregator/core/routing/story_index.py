@@ -372,6 +372,7 @@ class StoryIndex:
                 continue
             if key not in self._own:
                 self._own[key] = self._by_key[key] = dict(self._by_key.get(key, ()))
+            self._own[key].pop(story.id, None)  # the oldest stay first
             self._own[key][story.id] = report.at
         others = tuple(known for known in reports_of(story) if known.id != report.id)
         first = (report, *others) if report.id == story.id else (*others, report)

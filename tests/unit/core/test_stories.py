@@ -1,7 +1,7 @@
 """When two versions are one story."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import process_time
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from aggregator.core.model import Entry, Story
-from aggregator.core.stories import find_copy, fingerprint, keys, similarity
+from aggregator.core.stories import LOOSE, RETOLD, find_copy, fingerprint, keys, shortlist, similarity
 from benchmarks.stories import Pair, judge, measure, pairs
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -51,6 +51,26 @@ def test_copies_share_a_key() -> None:
     found = sum(not {*keys(one)}.isdisjoint(keys(other)) for one, other in known)
     assert len(known) > 200
     assert found / len(known) > 0.97
+
+
+HAVING = st.dictionaries(st.sampled_from("abcdefghijklmnopqrst"), st.integers(0, 9), max_size=20)
+
+
+@given(st.dictionaries(st.sampled_from([f"{kind}:{n}" for kind in "wa" for n in range(5)]), HAVING))
+def test_what_shares_most_words_is_compared_then_what_came_last(shared: dict[str, dict[str, int]]) -> None:
+    """Stories with one name only do not count; those with one word fill up what is left of a few places."""
+    by_key = {
+        key: {name: NOW + timedelta(hours=at) for name, at in sorted(having.items(), key=lambda one: (one[1], one[0]))}
+        for key, having in shared.items()
+    }
+    found: dict[str, list[tuple[str, int]]] = {}
+    for key, having in shared.items():
+        for name, at in having.items():
+            found.setdefault(name, []).append((key, at))
+    worth = {name: ks for name, ks in found.items() if len(ks) > 1 or ks[0][0].startswith("w")}
+    ranked = sorted(worth, key=lambda name: (len(worth[name]), max(at for _, at in worth[name]), name), reverse=True)
+    several = [name for name in ranked if len(worth[name]) > 1][:RETOLD]
+    assert shortlist([*by_key], by_key) == ([], [*several, *ranked[len(several) : max(LOOSE, len(several))]][:RETOLD])
 
 
 def test_judging_is_symmetric() -> None:
