@@ -132,6 +132,7 @@ _FREQUENT = (
     ("cp1250", "ă", "ž", "ěščřžýáíéůúąęłńóśźżőűâăîșțđćöäü"),
 )
 _MARKS_OF_TEXT = frozenset("«»“”„‘’‚–—…·•°§©®™€£\xa0\xad№")
+_OBSOLETE = frozenset("ฃฅ๚๛")  # letters that nobody uses, which are the first halves of others' letters
 _SAMPLE_BYTES = 8192
 _LIKELY = 0.2
 _PAIR = re.compile(
@@ -183,7 +184,9 @@ def as_utf8(body: bytes, content_type: str = "") -> bytes:
     if body.startswith(_EBCDIC):
         body_head = body[:400].decode("cp037").encode("utf-8", "replace")
         return body.decode(_declared(body_head) or "cp037", "replace").encode()
-    claims = [found for found in (_declared(body), _sent(content_type)) if found and found not in _WIDE]
+    if b"\x1b$" in body and body.isascii() and (text := _with_escapes(body)) is not None:
+        return text.encode()
+    claims = [found for found in (_declared(body), _sent(content_type)) if found and _reads_ascii(found)]
     if body.startswith(BOM):
         claims.insert(0, "utf-8")
     if not claims:
@@ -194,6 +197,19 @@ def as_utf8(body: bytes, content_type: str = "") -> bytes:
     if body.startswith(BOM):
         body = body[len(BOM) :]
     return _weighed(body, others, claimed="utf-8" in claims)
+
+
+@lru_cache(maxsize=256)
+def _reads_ascii(name: str) -> bool:
+    """Tell whether a charset may be that of a document whose beginning could be read (it is no EBCDIC)."""
+    return b"<?xml".decode(name, "replace") == "<?xml"
+
+
+def _with_escapes(body: bytes) -> str | None:
+    """Decode ISO 2022, which is known by its escapes whatever the labels say; None if it is something else."""
+    name = "iso2022_kr" if b"\x1b$)C" in body else "iso2022_jp_ext"
+    text = _decoded(body, name)
+    return None if text is None or _faults(text) or "\x1b" in text else text
 
 
 def whole(body: bytes) -> bytes:
@@ -272,6 +288,8 @@ def _weighed(body: bytes, claims: "list[str] | tuple[str, ...]", *, claimed: boo
         return body
     if bad and good >= (bad if claimed and not claims else max(8, 10 * bad)):
         return text.encode()
+    if len(claims) > 1 and "cp1252" in claims and not _is_western(_sample(body)):
+        claims = sorted(claims, key="cp1252".__eq__)  # the default of many programs goes behind what somebody chose
     for name in claims:
         found = _decoded(body, name)
         if found is not None and (_faults(found) < 2 or _faults(found) * 5 <= _beyond_ascii(found)):
@@ -330,11 +348,8 @@ def _beyond_ascii(text: str) -> int:
 
 def _guessed(body: bytes) -> str:
     """Guess the charset by the letters of its words; windows-1252 if they do not tell."""
-    pieces = [part for part in _MARKUP.split(body) if not part.isascii()]
-    pieces = pieces or [part for part in _VALUES.split(body) if not part.isascii()]  # all of it is in attributes
-    words = b" ".join(pieces)[:_SAMPLE_BYTES]
-    western = words.decode("cp1252", "replace")
-    if {char for char in western if not char.isascii()} <= _WESTERN and _is_mostly_ascii(western):
+    words = _sample(body)
+    if _is_western(words):
         return body.decode("cp1252", "replace")
     scores = {
         name: _likeness(text, first, last, frequent)
@@ -344,6 +359,18 @@ def _guessed(body: bytes) -> str:
     }
     best = max(scores, key=scores.__getitem__)
     return _decoded(body, best if scores[best] > _LIKELY else "cp1252") or ""
+
+
+def _sample(body: bytes) -> bytes:
+    """Return words beyond ASCII."""
+    pieces = [part for part in _MARKUP.split(body) if not part.isascii()]
+    pieces = pieces or [part for part in _VALUES.split(body) if not part.isascii()]  # all of it is in attributes
+    return b" ".join(pieces)[:_SAMPLE_BYTES]
+
+
+def _is_western(words: bytes) -> bool:
+    western = words.decode("cp1252", "replace")
+    return {char for char in western if not char.isascii()} <= _WESTERN and _is_mostly_ascii(western)
 
 
 def _likeness(text: str, first: str, last: str, frequent: str) -> float:
@@ -357,6 +384,8 @@ def _likeness(text: str, first: str, last: str, frequent: str) -> float:
             points += 1
         elif char == "\ufffd":
             points -= 3
+        elif char in _OBSOLETE:
+            points -= 1
         elif first <= char <= last:
             points += 0.1 if char.isupper() else 0.4
         elif "\u4e00" <= char <= "\u9fff" and first == "\u3041":

@@ -263,3 +263,31 @@ def test_plain_documents_are_not_touched() -> None:
     """What is UTF-8 stays the very same bytes: the commonest document costs nothing."""
     for body in (document(MIXED).encode(), document("plain", "iso-8859-1").encode(), document(MIXED, "UTF-8").encode()):
         assert charset.whole(charset.as_utf8(body, "application/rss+xml")) is body
+
+
+@pytest.mark.parametrize("label", ["ebcdic-cp-us", "cp037", "cp500", "IBM1140", "utf-7x"])
+def test_a_label_of_ebcdic_on_readable_text_is_wrong(label: str) -> None:
+    """Its declaration could not have been read."""
+    assert read(document("Ørlandet №", label).encode()) == "Ørlandet №"
+
+
+@pytest.mark.parametrize("codec", ["iso2022_jp", "iso2022_kr"])
+@pytest.mark.parametrize("declared", [NONE, "utf-8", "us-ascii", "Shift_JIS"])
+def test_escapes_tell_iso_2022(codec: str, declared: str) -> None:
+    """XML has no such character, so no label says otherwise."""
+    text = "ミサイル契約" if codec == "iso2022_jp" else "국방부 발표"
+    assert read(document(text, declared).encode(codec)) == text
+
+
+def test_what_somebody_chose_goes_before_a_default() -> None:
+    """ISO 8859-1 is what templates declare; it holds where the text is of western Europe."""
+    russian, german = "Турция получила", "Über die Brücke geführt"
+    assert read(document(russian, "iso-8859-1").encode("cp1251"), sent("windows-1251")) == russian
+    assert read(document(german, "iso-8859-1").encode("cp1252"), sent("windows-1251")) == german
+
+
+def test_japanese_is_not_taken_for_thai() -> None:
+    """Whose letters that nobody uses are the first halves of kana."""
+    text = "防衛省、ミサイル契約を発表"
+    assert read(document(text).encode("euc_jp")) == text
+    assert read(document("ตุรกีได้รับขีปนาวุธ").encode("tis_620")) == "ตุรกีได้รับขีปนาวุธ"
