@@ -1,8 +1,9 @@
 """Conversion of HTML to the text that a person would see.
 
 One pass over the tags, without building a tree: linear in time on any input, however deep or broken.
-Tags end as a browser ends them (HTML Living Standard, 13.2.5): a tag or comment that is never closed
-swallows the rest, which is also what remains of a summary cut off inside a tag.
+Tags end as a browser ends them (HTML Living Standard, 13.2.5): a tag that is never closed swallows the
+rest, which is also what remains of a summary cut off inside of it. But a comment or a quoted value that is
+never closed ends with the next `>`: a browser would hide all that follows.
 """
 
 import re
@@ -27,7 +28,7 @@ PARAGRAPHS, HIDDEN, VOID = (frozenset(names.split()) for names in (_PARAGRAPHS, 
 _MARKUP = re.compile(
     r"""(<!--(?:-?>|.*?(?:--!?>|\Z))                              # comment
       | <(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*+)                 # tag
-        (?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))?+)*+(?:>|\Z)
+        (?:[^>=]++|=\s*+(?:"(?:[^"]*+"|[^>]*+)|'(?:[^']*+'|[^>]*+))?+)*+(?:>|\Z)
       | <(?:[!?]|/(?=[^\s]))[^>]*+(?:>|\Z))                       # declaration, instruction, nonsense
     """,
     re.VERBOSE | re.DOTALL,
@@ -54,6 +55,8 @@ def visible_text(html: str) -> str:
     if "<" not in html:
         _append(pieces, html, keep_lines=True)
         return clean_lines("".join(pieces))
+    if "<!--" in html:
+        html = _with_ends(html)
     hides = _hiding_places(html)
     hiding_at = next(hides, len(html))  # the next place that may hide an element
     if hiding_at == len(html) and (simple := _simply(html)) is not None:
@@ -87,6 +90,13 @@ def visible_text(html: str) -> str:
         found = _MARKUP.search(html, at)
     _append(pieces, small.read(html[at:], pieces), first is None or preformatted > 0)
     return clean_lines("".join(pieces))
+
+
+def _with_ends(html: str) -> str:
+    """Turn comments that are never closed into declarations, which the next `>` ends."""
+    last = max(html.rfind("-->"), html.rfind("--!>"))
+    end = last + 3 if last >= 0 else 0
+    return html[:end] + html[end:].replace("<!--", "<!")
 
 
 def _simply(html: str) -> str | None:

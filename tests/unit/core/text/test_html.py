@@ -132,3 +132,29 @@ def test_simple_markup_reads_as_it_does_beside_other_markup(pieces: list[str]) -
     """Text that is only broken into lines and paragraphs is read at once, any other tag by tag: `sup` makes it so."""
     html = "<i>" + "".join(pieces)
     assert visible_text(html) == visible_text(f"{html}<sup></sup>")
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("a<!-- never closed -- > b", "a b"),
+        ("a<!-- never closed <p>b</p>", "ab"),
+        ("a<!-- c --><!-- d > b", "a b"),
+        ("a<!-- cut off", "a"),
+        ("a<a href='x>b</a>", "ab"),
+        ('a<a title="x href=y>b</a> c', "ab c"),
+        ('<a title="x>y" href=z>b</a>', "b"),
+        ("a<a href='cut off", "a"),
+    ],
+)
+def test_what_never_ends_hides_no_text(html: str, text: str) -> None:
+    """A comment or a quoted value without an end stops at the next tag's."""
+    assert visible_text(html) == text
+
+
+@pytest.mark.parametrize("unit", ["<!-- ", "<!-- > ", '<a b="> ', "<a b='> ", "<a b=\">'> ", "--> <!--"])
+def test_unending_markup_is_read_in_linear_time(unit: str) -> None:
+    """Whatever is looked for in vain is looked for once."""
+    started = time.process_time()
+    visible_text(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - started < 10
