@@ -48,10 +48,26 @@ _YAHOO = re.compile(r"/RU=([^/]+)/")
 _ARTICLE = re.compile(r"/(?:rss/|__i/rss/rd/)?articles/([A-Za-z0-9_-]{20,})")
 _ADDRESS = re.compile(rb"https?://[\x21-\x7e]+")
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+_MAILED = re.compile(r"/[CL]L?0/(https?(?::|%3A)[^/]+)/\d+/", re.IGNORECASE)  # GovDelivery, Amazon SES
+_AMP = re.compile(r"/(?:amp/)?(?:[acivr]/)?(s/)?([^/]+\.[^/]+/.*)", re.DOTALL)
+_URLDEFENSE = re.compile(r"/v3/__(https?:/+[^*]*?)__;", re.IGNORECASE)
 
 
 _SUSPECT = re.compile(
-    "|".join((*(re.escape(host) for host, _, _ in _REDIRECTORS), r"search\.yahoo", r"href\.li", "anonym"))
+    "|".join(
+        (
+            *(re.escape(host) for host, _, _ in _REDIRECTORS),
+            *(
+                r"search\.yahoo",
+                r"href\.li",
+                "anonym",
+                r"govdelivery\.com",
+                r"awstrack\.me",
+                "ampproject",
+                "urldefense",
+            ),
+        )
+    )
 )
 
 
@@ -75,10 +91,18 @@ def _behind(url: str) -> str | None:
         return None
     if google := _GOOGLE.fullmatch(host):
         host = "news.google" if google[1] else "google"
+        if parts.path.startswith("/amp/"):
+            return _amp(parts.path, parts.query)
         if google[1] and (article := _ARTICLE.search(parts.path)):
             return _article(article[1])
     elif host.endswith("search.yahoo.com") and (written := _YAHOO.search(parts.path)):
         return unquote(written[1])
+    elif host.endswith(("govdelivery.com", ".awstrack.me")):
+        return unquote(written[1]) if (written := _MAILED.match(parts.path)) else None
+    elif host == "urldefense.com" and (written := _URLDEFENSE.match(url[url.find("/v3/") :])):
+        return re.sub(r"(?<=:)/+", "//", written[1])
+    elif host.endswith(".cdn.ampproject.org"):
+        return _amp(parts.path, parts.query)
     elif host == "href.li" or (host.endswith("anonym.to") and parts.query):
         return unquote(parts.query) if "%3a" in parts.query[:12].lower() else url.partition("?")[2]
     for known, path, names in _REDIRECTORS:
@@ -86,6 +110,12 @@ def _behind(url: str) -> str | None:
             given = parse_qs(parts.query)
             return next((_plain(given[name][0]) for name in names if name in given), None)
     return None
+
+
+def _amp(path: str, query: str) -> str | None:
+    """Return the page of a publisher that Google's cache shows: `/amp/s/` and the address, or `/c/s/` (s: https)."""
+    found = _AMP.fullmatch(path)
+    return f"{'https' if found[1] else 'http'}://{found[2]}{'?' if query else ''}{query}" if found else None
 
 
 @lru_cache(maxsize=4096)
