@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -17,12 +17,13 @@ from aggregator.core.text.nesting import is_too_deep
 from aggregator.core.text.urls import Login, login_in, pasted_urls
 from aggregator.fetch.blocked_pages import bad_status
 from aggregator.fetch.fetcher import ACCEPT, basic, document
-from aggregator.fetch.known_sites import common_feeds, known_feeds
+from aggregator.fetch.known_sites import common_feeds, generated_feeds, known_feeds
 from aggregator.fetch.transport import Request, Response, Transport
 
 PAGE_BYTES = 2**20
 MAX_CANDIDATES = 12
-MAX_TRIED = 26  # in all
+MAX_TRIED = 30  # in all
+MAX_LISTS = 3
 LINK = re.compile(r"<([^<>]*)>([^<]*)")
 PARAMETER = re.compile(r";\s*([\w*-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))")
 CONCURRENCY = 4
@@ -37,6 +38,8 @@ text/rdf text/rdf+xml application/x-feed+json application/jsonfeed+json applicat
 LOOSE_TYPES = frozenset(_LOOSE.split())
 FEED_SCHEME = re.compile(r"(?:feeds?|pcast|itpc|podcast|rss|zune):", re.IGNORECASE)
 NAMED = re.compile(r"\b(?:rss|atom|rdf|feeds?|json ?feed|xml feed)\b", re.IGNORECASE)
+ICON = re.compile(r"(?<![^\W_])rss(?![^\W_])", re.IGNORECASE)
+REFRESH = re.compile(r"\s*[0-5]\s*[;,]\s*url\s*=\s*[\"']?\s*([^\"'\s>]+)", re.IGNORECASE)
 IN_PATH = re.compile(r"(?:^|[/._-])(?:rss2?|feeds?|atom|rdf)(?=$|[/._-])", re.IGNORECASE)
 FEED_ENDINGS = (
     ".rss",
@@ -78,18 +81,25 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Discover
     """
     asking = _Asking(transport, read, tuple(map(login_in, _addresses(url))))
     page, problem = await asking.first()
-    if page and (found := await asking.read(page)):
+    if page and not problem and (found := await asking.read(page)):
         return (found,)
     start = page.url if page else asking.tried[0].url
-    stages: list[Sequence[str]] = [(*_known_places(start), *(declared(page) if page else ()))]
-    if page:
-        stages += [linked(page), common_feeds(start)]
-    for stage in stages:
-        if results := await asking.all_of(stage):
-            return results
+    if results := await asking.all_of((*_known_places(start), *(declared(page) if page else ()))):
+        return results
+    if page and (results := await asking.all_of(linked(page), lists=True)):
+        return results
+    if results := await asking.all_of([url for each in asking.lists for url in (*declared(each), *linked(each))]):
+        return results
+    if page and (results := await asking.all_of((*generated_feeds(start, _generator(page)), *common_feeds(start)))):
+        return results
     if problem:
         raise problem
     return ()
+
+
+def _hides_feeds(page: Response) -> bool:
+    """Tell whether feeds may be found although a page was refused: to programs, or as a front page that is none."""
+    return page.status in (403, 405, 406) or (page.status == 404 and urlsplit(page.url).path in ("", "/"))
 
 
 def _known_places(url: str) -> tuple[str, ...]:
@@ -115,7 +125,7 @@ def declared(page: Response) -> tuple[str, ...]:
         given = node.attributes
         relations = (given.get("rel") or "").lower().split()
         kind = (given.get("type") or "").lower().split(";")[0].strip()
-        if {"feed", "service.feed"} & {*relations} or ("alternate" in relations and kind in FEED_TYPES):
+        if {"feed", "service.feed", "rss", "atom"} & {*relations} or ("alternate" in relations and kind in FEED_TYPES):
             sure.append(given.get("href") or "")
         elif "alternate" in relations and (
             kind in LOOSE_TYPES or (not kind and NAMED.search(f"{given.get('title')} {given.get('href')}"))
@@ -131,12 +141,13 @@ def linked(page: Response) -> tuple[str, ...]:
     by_name: list[str | None] = []
     for node in tree.css("a[href]"):
         href = node.attributes.get("href") or ""
-        path = href.strip().partition("#")[0].partition("?")[0].lower()
-        if path.endswith(FEED_ENDINGS):
+        place = _joined(root, href) or ""
+        path = place.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2].lower()
+        if f"/{path}".endswith(FEED_ENDINGS):
             by_path.insert(0, href)
         elif IN_PATH.search(path):
             by_path.append(href)
-        elif NAMED.search(_name(node)):
+        elif NAMED.search(_name(node)) or _has_icon(node):
             by_name.append(href)
     return _comments_last(_absolute((*by_path, *by_name), root))
 
@@ -145,6 +156,25 @@ def _name(link: LexborNode) -> str:
     """Return what a link is called: its text, and what stands for it where it is a picture."""
     given = [link.attributes.get(key) for key in ("title", "aria-label")]
     return " ".join(filter(None, (link.text()[:80], *given, *(i.attributes.get("alt") for i in link.css("img[alt]")))))
+
+
+def _has_icon(link: LexborNode) -> bool:
+    """Tell whether a link shows the sign of RSS, by the name of its class (`fa fa-rss`, `icon-rss`)."""
+    classes = (node.attributes.get("class") for node in (link, *link.css("i[class], span[class], svg[class]")))
+    return any(ICON.search(written) for written in classes if written)
+
+
+def _generator(page: Response) -> str:
+    meta = _tree(page)[0].css_first("meta[name=generator i]")
+    return (meta.attributes.get("content") or "") if meta else ""
+
+
+def _refreshed(page: Response) -> str | None:
+    """Return the page that this one sends its readers to at once."""
+    tree, root = _tree(page)
+    meta = tree.css_first("meta[http-equiv=refresh i]")
+    found = REFRESH.match((meta.attributes.get("content") or "") if meta else "")
+    return next(iter(_absolute([found[1]], root)), None) if found else None
 
 
 def _tree(page: Response) -> tuple[LexborHTMLParser, str]:
@@ -206,21 +236,34 @@ class _Asking:
         self._transport = transport
         self._read = read
         self._asked: set[str] = set()
+        self.lists: list[Response] = []  # pages that looked like feeds and may list some
         self._home: str | None = ""  # the address that was meant; empty: the one that is asked; None: none was usable
 
     async def first(self) -> tuple[Response | None, FetchError | None]:
-        """Return the page at the first address that answers, or the error."""
+        """Return the page at the first address that answers, or the error; both of a page that may only be refused."""
         problem: FetchError | None = None
         for login in self.tried:
             try:
-                page = await self._get(login.url)
+                page = await self._answer(login.url)
             except FetchError as error:
                 problem = problem or error
-            else:
+                continue
+            if page.status == 200:
                 self._home = login.url
-                return page, None
+                return await self._shown(page), None
+            problem = problem or bad_status(page)
+            if _hides_feeds(page):
+                self._home = login.url
+                return page, problem
         self._home = None
         return None, problem
+
+    async def _shown(self, page: Response) -> Response:
+        """Return the page behind one that only leads there."""
+        try:
+            return await self._get(target) if (target := _refreshed(page)) and target != page.url else page
+        except FetchError:
+            return page
 
     async def read(self, page: Response) -> DiscoveredFeed | None:
         """Return the page as a feed, if it is one."""
@@ -237,16 +280,23 @@ class _Asking:
             rhythm_s=usual_gap(dates),
         )
 
-    async def all_of(self, urls: Sequence[str]) -> tuple[DiscoveredFeed, ...]:
-        """Return those of `urls` that are feeds, in their order; two addresses of one feed count once."""
+    async def all_of(self, urls: Sequence[str], *, lists: bool = False) -> tuple[DiscoveredFeed, ...]:
+        """Return those of `urls` that are feeds, in their order; two addresses of one feed count once.
+
+        `lists`: remember the others, which may be pages that list feeds.
+        """
         fixture = asyncio.Semaphore(CONCURRENCY)
 
         async def attempt(url: str) -> DiscoveredFeed | None:
             async with fixture:
                 try:
-                    return await self.read(await self._get(url))
+                    answer = await self._get(url)
+                    found = await self.read(answer)
                 except FetchError:
                     return None  # a guess that was wrong
+            if lists and found is None and len(self.lists) < MAX_LISTS:
+                self.lists.append(answer)
+            return found
 
         chosen = [url for url in dict.fromkeys(urls) if url not in self._asked][: MAX_TRIED - len(self._asked)]
         self._asked.update(chosen)
@@ -254,12 +304,15 @@ class _Asking:
         return tuple({candidate.url: candidate for candidate in found if candidate}.values())
 
     async def _get(self, url: str) -> Response:
+        response = await self._answer(url)
+        if response.status != 200:
+            raise bad_status(response)
+        return response
+
+    async def _answer(self, url: str) -> Response:
         home, login = self._home, self.tried[0]
         private = {"Authorization": basic(login.user, login.password)} if login.auth and home is not None else {}
         request = Request(
             url=url, accepts=f"text/html, {ACCEPT}", home=home or "", inside=home is not None, private=private
         )
-        response = await self._transport.request(request)
-        if response.status != 200:
-            raise bad_status(response)
-        return response
+        return await self._transport.request(request)

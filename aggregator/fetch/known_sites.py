@@ -20,6 +20,17 @@ COMMON_PATHS = (
     "/rss/index.xml",
     "/news/rss",
 )
+BELOW = ("/feed", "/rss.xml", "/feed.xml", "/atom.xml", "/index.xml", "/rss")
+GENERATORS = {  # of <meta name="generator">
+    "joomla": "/index.php?format=feed&type=rss",
+    "squarespace": "/?format=rss",
+    "wix.com": "/blog-feed.xml",
+    "spip": "/spip.php?page=backend",
+    "shopify": "/blogs/news.atom",
+    "discourse": "/latest.rss",
+    "plone": "/RSS",
+    "liferay": "/rss",
+}
 GITHUB_WORDS = frozenset(
     {"about", "features", "login", "marketplace", "orgs", "search", "settings", "sponsors", "topics", "trending"}
 )
@@ -45,8 +56,17 @@ def common_feeds(url: str) -> tuple[str, ...]:
     """Return addresses that are worth a try on any site."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"
-    below = [f"{root}{parts.path.rstrip('/')}/feed"] if parts.path.strip("/") else []
+    folder, _, name = parts.path.rpartition("/")
+    folder = folder if not name or "." in name else parts.path
+    below = [f"{root}{folder}{path}" for path in BELOW] if folder else []
     return (*below, *(root + path for path in COMMON_PATHS))
+
+
+def generated_feeds(url: str, generator: str) -> tuple[str, ...]:
+    """Return where the program that made a site puts its feed, from what the page says of it."""
+    parts = urlsplit(url)
+    name = generator.lower()
+    return tuple(f"{parts.scheme}://{parts.netloc}{path}" for known, path in GENERATORS.items() if known in name)
 
 
 def _youtube(parts: SplitResult, segments: list[str]) -> list[str]:

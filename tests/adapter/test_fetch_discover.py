@@ -69,6 +69,9 @@ async def test_link_tags() -> None:
         "<link rel=alternate type=application/json href='/x'>",
         "<link rel='alternate feed' href='/x'>",
         "<link rel=feed href='/x'>",
+        "<link rel=rss href='/x'>",
+        "<a href='/x'><i class='fa fa-rss'></i></a>",
+        "<a class='icon-RSS' href='/x'></a>",
         "<link rel=FEED type='text/html' href='/x'>",
         "<link rel=alternate type='text/xml; charset=utf-8' href='/x'>",
         "<link rel=Alternate type=application/xml href='/x'>",
@@ -246,3 +249,57 @@ def test_known_places(url: str, first: str | None) -> None:
 def test_common_places_below_a_path() -> None:
     """A blog below a path is tried there first."""
     assert common_feeds("https://example.org/blog/")[0] == "https://example.org/blog/feed"
+    assert "https://example.org/en/news/rss.xml" in common_feeds("https://example.org/en/news/today.html")
+    assert common_feeds("https://example.org/today.html") == common_feeds("https://example.org/")
+
+
+@pytest.mark.parametrize(
+    ("generator", "path"),
+    [("Joomla! - Open Source", "/index.php?format=feed&type=rss"), ("SPIP 4.1", "/spip.php?page=backend")],
+)
+async def test_the_program_of_a_site_tells(generator: str, path: str) -> None:
+    """Where its feed is."""
+    async with Loopback() as site:
+        site.script("/", page(f'<meta name="Generator" content="{generator}">'))
+        site.script(path, answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url(path)]
+
+
+async def test_a_page_that_lists_feeds() -> None:
+    """What is called RSS may be a page with one feed for each subject."""
+    async with Loopback() as site:
+        site.script("/", page(body="<a href='/service/rss/'>RSS</a>"))
+        site.script("/service/rss/", page(body="<a href='a.xml'>Politics</a><a href='b.xml'>World</a>"))
+        for name in ("a", "b"):
+            site.script(f"/service/rss/{name}.xml", answer(200, FEED))
+        assert {feed.url for feed in await found(site)} == {site.url(f"/service/rss/{name}.xml") for name in ("a", "b")}
+
+
+async def test_a_page_that_only_leads_on() -> None:
+    """To that of a language, as front pages do."""
+    async with Loopback() as site:
+        site.script("/", page("<meta http-equiv=Refresh content='0;URL=/en/'>"))
+        site.script("/en/", page("<link rel=alternate type=application/rss+xml href=feed>"))
+        site.script("/en/feed", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/en/feed")]
+
+
+@pytest.mark.parametrize("status", [403, 404, 406])
+async def test_a_front_page_that_is_refused(status: int) -> None:
+    """Its feeds may be open to programs; the refusal is the answer where there are none."""
+    async with Loopback() as site:
+        site.script("/", answer(status, b"no"))
+        with pytest.raises(BadStatus, match=str(status)):
+            await found(site)
+        site.script("/rss.xml", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/rss.xml")]
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+async def test_a_server_that_fails_is_asked_once(status: int) -> None:
+    """Nothing is guessed at its cost."""
+    async with Loopback() as site:
+        site.script("/", answer(status, b"no"))
+        with pytest.raises(BadStatus, match=str(status)):
+            await found(site)
+        assert len(site.asked) == 1
