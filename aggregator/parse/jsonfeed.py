@@ -10,14 +10,22 @@ from aggregator.parse.dates import instant
 from aggregator.parse.normalize import RawEntry, RawFeed, address
 from aggregator.parse.payload import Payload, Rejected
 
+_GUARDS = (b"/", b")", b"f", b"w")  # the first signs of what _BEFORE matches
 _TOLERANT = json.JSONDecoder(strict=False)
 _SLIP = re.compile(r'"(?:[^"\\]++|\\.)*+"|,(?=\s*+[\]}])', re.DOTALL)
+# What servers put before JSON: comments, and what keeps it from being run as a script.
+_BEFORE = re.compile(
+    r"(?:[\s\ufeff]|/\*(?:[^*]++|\*(?!/))*+\*/|//[^\n]*+\n|\)\]\}',?"
+    r"|(?:for ?\(;;\)|while ?\((?:1|true)\));?)++(?=[\[{])"
+)
 _ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?')
 
 
 def looks_like_json(body: bytes) -> bool:
     """Tell whether the first sign of a document is that of a JSON object or array."""
-    return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    start = body[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    guarded = start[:1] in _GUARDS and _BEFORE.match(body[:4096].decode("latin-1").lstrip("ï»¿"))
+    return start[:1] in (b"{", b"[") or bool(guarded)
 
 
 def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
@@ -25,7 +33,7 @@ def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
     document, warnings = _loaded(charset.whole(source.body).decode("utf-8-sig"))
     if feed := services.in_json(document, source.url):
         return feed, ()
-    if not isinstance(document, dict) or not isinstance(document.get("items"), list) or not _is_feed(document):
+    if not isinstance(document, dict) or not _is_feed(document):
         raise Rejected("This is JSON, but not a JSON Feed.", "json")
     feed = RawFeed()
     feed.warnings += warnings
@@ -38,9 +46,10 @@ def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
             feed.linked("hub", _string(hub, "url"))
     base = address(feed.link, source.url) or source.url
     poison = []
-    for item in document["items"]:
+    people = _people(document)
+    for item in _listed(document, "items"):
         if isinstance(item, dict):
-            feed.entries.append(_entry(item, base))
+            feed.entries.append(_entry(item, base, people))
         else:
             poison.append((json.dumps(item).encode()[:65536], "an entry that is not an object"))
     return feed, tuple(poison)
@@ -52,6 +61,8 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
     Commas too many, escapes that JSON does not have, and what a server adds behind the end (a comment of its
     cache) are forgiven, with a warning.
     """
+    if before := _BEFORE.match(text):
+        text = text[before.end() :]
     try:
         return json.loads(text, strict=False), []
     except ValueError as error:
@@ -69,10 +80,13 @@ def _without_slip(found: re.Match[str]) -> str:
 
 
 def _is_feed(document: dict[str, Any]) -> bool:
-    return "jsonfeed.org" in _string(document, "version") or "feed_url" in document or "home_page_url" in document
+    """Tell a JSON Feed by its version, or else by items and an address. Some programs write `null` for no items."""
+    if "jsonfeed.org" in _string(document, "version"):
+        return document.get("items") is None or isinstance(document["items"], list | dict)
+    return isinstance(document.get("items"), list | dict) and ("feed_url" in document or "home_page_url" in document)
 
 
-def _entry(item: dict[str, Any], base: str) -> RawEntry:
+def _entry(item: dict[str, Any], base: str, feed_people: list[str]) -> RawEntry:
     raw = RawEntry()
     raw.base = base
     raw.guid = _string(item, "id") or None
@@ -82,9 +96,8 @@ def _entry(item: dict[str, Any], base: str) -> RawEntry:
     raw.summary = _string(item, "summary"), "text/plain"
     html, plain = _string(item, "content_html"), _string(item, "content_text")
     raw.contents = [(html, "text/html") if html else (plain, "text/plain")]
-    people = _listed(item, "authors") or [item.get("author")]
-    raw.people = [_string(person, "name") or _string(person, "url") for person in people if isinstance(person, dict)]
-    raw.tags = [tag for tag in _listed(item, "tags") if isinstance(tag, str)]
+    raw.people = _people(item) or feed_people
+    raw.tags = _names(_listed(item, "tags"))
     raw.published, raw.updated = _date(item, "date_published"), _date(item, "date_modified")
     files = _listed(item, "attachments")
     raw.enclosures = [_string(file, "url") for file in files if isinstance(file, dict) and _string(file, "url")]
@@ -100,9 +113,22 @@ def _string(item: dict[str, Any], key: str) -> str:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
+def _people(item: dict[str, Any]) -> list[str]:
+    """Return the authors: a list (JSON Feed 1.1), one object (1.0), or what is written for them."""
+    return _names(_listed(item, "authors") or _listed(item, "author"))
+
+
+def _names(given: list[Any]) -> list[str]:
+    named = (_string(one, "name") or _string(one, "url") if isinstance(one, dict) else one for one in given)
+    return [name for name in named if isinstance(name, str) and name]
+
+
 def _listed(item: dict[str, Any], key: str) -> list[Any]:
+    """Return a list; a single value makes one, and PHP writes a list with gaps as an object of objects."""
     value = item.get(key)
-    return value if isinstance(value, list) else []
+    if isinstance(value, dict):
+        return list(value.values()) if all(isinstance(each, dict) for each in value.values()) else [value]
+    return value if isinstance(value, list) else [value] if isinstance(value, str) and value.strip() else []
 
 
 def _date(item: dict[str, Any], key: str) -> float | None:
