@@ -1,6 +1,6 @@
 """Dates as feeds write them: RFC 822, ISO 8601, and what people type instead.
 
-`instant` reads what feedparser reads, and what it misreads or refuses: offsets without a colon, 24:00,
+`instant` reads what feedparser reads, and what that misreads or refuses: offsets without a colon, 24:00,
 leap seconds, Y/M/D, epoch numbers, zone names, day and month names in other languages, two-digit years.
 """
 
@@ -43,9 +43,14 @@ _RFC822 = re.compile(
     r"(?:[A-Za-z]{3},? )?\s*(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) (?:([+-])(\d\d)(\d\d)|GMT|UTC|Z)"
 )
 _CJK = re.compile(r"(\d{4})\s*[年년]\s*(\d{1,2})\s*[月월]\s*(\d{1,2})\s*[日일]")
-_TIME = re.compile(r"(?<!\d)(\d{1,2})(?::|h)(\d{2})(?::(\d{2})(?:[.,]\d+)?)?(?!\d)")
-_OFFSET = re.compile(r"([+\-−])\s*(\d{1,2}):?(\d{2})?(?!\d)")
-_NUMBERS = re.compile(r"(?<!\d)(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?!\d)")
+_TIME = re.compile(
+    r"(?<!\d)(\d{1,2})"
+    r"(?:(?::|\s?h\s?|\.(?=\d\d(?:\s?uhr|\.\d\d\s?(?:gmt|utc|[+-]\d))))(\d{2})(?:[:.](\d{2})(?:[.,]\d+)?)?"
+    r"|\s?[時时點点시]\s?(?:(\d{1,2})\s?[分분])?)(?!\d)"
+)
+_OFFSET = re.compile(r"([+\-−])\s*(\d{1,2}):?(\d{2})?(?!\d|[./-]\s?\d)")
+_NUMBERS = re.compile(r"(?<!\d)(\d{1,4})(?:[-/]|\.\s?)(\d{1,2})(?:[-/]|\.\s?)(\d{1,4})(?!\d)")
+_ORDINAL = re.compile(r"(\d{4})-(\d{3})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)(?!\d)")
 _YEAR_OR_MONTH = re.compile(r"(\d{4})(?:-(\d\d))?")
 _TOKEN = re.compile(r"\d+|[^\s\d.,:;/()\[\]«»\"'’–—+−-]+")
@@ -56,6 +61,7 @@ _PLACE = re.compile(
     r"(?<![\w/])[A-Z][A-Za-z]+(?:/[A-Z][A-Za-z_]*(?:[+-]?[A-Za-z0-9]+)*)+|(?<![\w/])[A-Z]{3}\d[A-Z]{3}(?!\w)"
 )
 _MAX_NAME = 3  # words of a month's or a day's name
+_MAX_BETWEEN = 4  # words before a month's name that a number may be among: `the 20th day of`
 
 
 def instant(text: str) -> datetime | None:
@@ -64,7 +70,7 @@ def instant(text: str) -> datetime | None:
         day, month, year, hour, minute, second, sign, zone_h, zone_m = found.groups()
         offset = (int(zone_h) * 60 + int(zone_m)) * (-1 if sign == "-" else 1) if sign else 0
         if number := _ENGLISH.get(month):
-            return _utc(int(year), number, int(day), int(hour), int(minute), int(second), offset)
+            return _utc(_year(year), number, int(day), int(hour), int(minute), int(second), offset)
     try:
         return _checked(datetime.fromisoformat(text)) if text[4:5] == "-" or text[8:9] == "T" else _loosely(text)
     except (ValueError, OverflowError):
@@ -73,6 +79,8 @@ def instant(text: str) -> datetime | None:
 
 def _loosely(text: str) -> datetime | None:
     text = text[:100].strip()
+    if text.startswith("-"):  # a year before the first
+        return None
     place = _PLACE.search(text)
     text = _fold(f"{text[: place.start()]} {text[place.end() :]}" if place else text).strip()
     if text.isdecimal() and len(text) in (9, 10, 13):
@@ -84,7 +92,7 @@ def _loosely(text: str) -> datetime | None:
     day = _date(before, after)
     if not day:
         return None
-    hour, minute, second = (int(part or 0) for part in time.groups()) if time else (0, 0, 0)
+    hour, minute, second = _clock(*time.groups()) if time else (0, 0, 0)
     half = _MERIDIEM.search(text)
     if half and half[1] and hour < 12:
         hour += 12
@@ -93,6 +101,11 @@ def _loosely(text: str) -> datetime | None:
     offset = _zone(after)
     when = _utc(*day, hour, minute, second, offset or 0)
     return _in_place(when, place[0]) if when and place and offset is None else when
+
+
+def _clock(hour: str, minute: str | None, second: str | None, spelled: str | None) -> tuple[int, int, int]:
+    """Return the time of day; `spelled`: the minutes as they are written in East Asia."""
+    return int(hour), int(minute or spelled or 0), int(second or 0)
 
 
 def _in_place(when: datetime, place: str) -> datetime:
@@ -113,6 +126,8 @@ def _date(before: str, after: str) -> tuple[int, int, int] | None:
         return year, month, day
     if found := _NUMBERS.search(before) or _NUMBERS.search(after):
         return _ordered(*found.groups(), american=bool(_MERIDIEM.search(whole)))
+    if found := _ORDINAL.match(before):
+        return _day_of(_year(found[1]), int(found[2]))
     if found := _COMPACT.search(before):
         year, month, day = map(int, found.groups())
         return year, month, day
@@ -120,9 +135,18 @@ def _date(before: str, after: str) -> tuple[int, int, int] | None:
     return _spelled(tokens + [token for token in rest if token not in _ZONES]) or _spelled(tokens + rest)
 
 
+def _day_of(year: int, number: int) -> tuple[int, int, int] | None:
+    """Return the day with this number in its year (ISO 8601)."""
+    try:
+        when = date(year, 1, 1) + timedelta(days=number - 1)
+    except (ValueError, OverflowError):
+        return None
+    return (year, when.month, when.day) if when.year == year else None
+
+
 def _ordered(first: str, second: str, third: str, *, american: bool) -> tuple[int, int, int]:
     if len(first) == 4:
-        return int(first), int(second), int(third)
+        return _year(first), int(second), int(third)
     day, month = int(first), int(second)
     if month > 12 or (american and day <= 12):
         day, month = month, day
@@ -177,11 +201,11 @@ def _readings(one: _Named, found: list[_Named], tokens: list[str]) -> list[tuple
 
     It is that of the likeliest month in which one does; none without two numbers.
     """
-    numbers = [
-        token
-        for token in (*tokens[max(0, one.start - 2) : one.start], *tokens[one.end :])
-        if token.isdecimal() and len(token) in (1, 2, 4)
-    ]
+    before, after = (
+        [token for token in part if token.isdecimal() and len(token) in (1, 2, 4)]
+        for part in (reversed(tokens[max(0, one.start - _MAX_BETWEEN) : one.start]), tokens[one.end :])
+    )
+    numbers = [*before[:1], *after, *before[1:]]
     days_of_month = [number for number in numbers if len(number) < 3]
     years = [number for number in numbers if len(number) == 4] or days_of_month[1:]
     if not (days_of_month and years):
@@ -233,6 +257,8 @@ def _utc(year: int, month: int, day: int, hour: int, minute: int, second: int, o
 
 
 def _checked(when: datetime) -> datetime | None:
+    if when.year in _BUDDHIST:
+        when = when.replace(year=when.year - _AHEAD)
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     return when if when.year >= EARLIEST_YEAR else None
 
