@@ -7,6 +7,7 @@ article that an extension names; each description is kept; relative links belong
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
 from typing import Any
 
 from feedparser import api
@@ -22,8 +23,8 @@ _ENTRIES = frozenset({"item", "entry"})
 class _Corrections(_FeedParserMixin):  # type: ignore[misc]
     """Comes before feedparser's own rules; keeps its results in entries, under names that feedparser has not.
 
-    `own_link`, `permalink`, `site`: addresses. `more`: texts with media types. `media_title`: a headline
-    for want of another.
+    `own_link`, `permalink`, `site`: addresses. `more`: texts with media types. `dc_title`, `itunes_title` and
+    `media_title`: headlines for want of another.
     """
 
     tolerant = False  # whether tags may be left open
@@ -46,7 +47,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
                 self._strange.append(tag)
                 return None
             self._strange.clear()
-        elif self.inentry and not self.incontent and self._is_foreign(tag):
+        elif self.inentry and not self.incontent and (self._is_foreign(tag) or tag == "textinput"):
             self._strange.append(tag)
         return super().unknown_starttag(tag, attrs)
 
@@ -99,17 +100,32 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         if self.inentry:
             self.title_depth = before
 
-    def _start_media_title(self, attrs_d: Any) -> None:
-        if self._entry() is None:
-            super()._start_media_title(attrs_d)
+    def _start_other_title(self, key: str, attrs_d: Any) -> None:
+        if key == "dc_title" and self._entry() is None:
+            super()._start_title(attrs_d)
         else:
-            self.push_content("media_title", attrs_d, "text/plain", 1)
+            self.push_content(key, attrs_d, "text/plain", 1)
 
-    def _end_media_title(self) -> None:
-        if self._entry() is None:
-            super()._end_media_title()
+    def _end_other_title(self, key: str) -> None:
+        if key == "dc_title" and self._entry() is None:
+            super()._end_title()
         else:
-            self.pop_content("media_title")
+            self.pop_content(key)
+
+    _start_dc_title = partialmethod(_start_other_title, "dc_title")
+    _end_dc_title = partialmethod(_end_other_title, "dc_title")
+    _start_itunes_title = partialmethod(_start_other_title, "itunes_title")
+    _end_itunes_title = partialmethod(_end_other_title, "itunes_title")
+    _start_media_title = partialmethod(_start_other_title, "media_title")
+    _end_media_title = partialmethod(_end_other_title, "media_title")
+
+    def _start_textinput(self, attrs_d: Any) -> None:
+        if self.inentry:  # feedparser expects it in a channel only, and raises
+            self.push("textinput", 0)
+        else:
+            super()._start_textinput(attrs_d)
+
+    _start_textInput = _start_textinput  # noqa: N815 -- feedparser's
 
     # --- descriptions --------------------------------------------------------------------------------
 
@@ -180,7 +196,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         super()._start_link(attrs_d)
         self._resolves_link = False
         self._link_is_text = "href" not in attrs_d
-        if entry is not None and not self._link_is_text:
+        if entry is not None and not self._link_is_text and not (before and entry.get("link_is_text")):
             self._own_link(entry, before)
         elif before is not None:
             entry["link"] = before
@@ -193,6 +209,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         self._resolves_link = False
         if entry is not None and self._link_is_text:
             self._own_link(entry, before)
+            entry["link_is_text"] = bool(entry.get("link"))
         self._link_is_text = False
 
     def _own_link(self, entry: Any, before: str | None) -> None:
@@ -262,7 +279,7 @@ class _Loose(_Corrections, api.LooseFeedParser):  # type: ignore[misc]
 
 def _loosely_renamed(tag: str) -> str:
     prefix, _, local = tag.rpartition(":")
-    known = renamed(prefix, local) if prefix or "full" in tag else None
+    known = renamed(prefix, local) if prefix or len(tag) > len("encoded") else None
     return known[1] if known and known[1] == "fullitem" else tag
 
 

@@ -19,6 +19,7 @@ from aggregator.parse import incremental, jsonfeed, limits, repair, services, sn
 from aggregator.parse.crosscheck import Crosscheck
 from aggregator.parse.fastxml import feed as lean
 from aggregator.parse.fastxml.elements import Unsupported
+from aggregator.parse.fastxml.namespaces import respelled
 from aggregator.parse.feed_hints import hints
 from aggregator.parse.normalize import (
     Found,
@@ -180,7 +181,8 @@ def read_xml(source: Payload) -> tuple[RawFeed, bool]:
     try:
         return _compared(lean.read_feed(source), source), True
     except Unsupported:
-        return _tolerantly(source), False
+        known = respelled(source.body)
+        return (_tolerantly(source), False) if known == source.body else read_xml(source._replace(body=known))
     except (ParseError, ValueError) as error:
         feed = _repaired(source)
         feed.warnings = [f"The document is not well-formed XML ({error}); it was read tolerantly."]
@@ -211,7 +213,7 @@ def _tolerantly(source: Payload) -> RawFeed:
     """Read with feedparser, after removing what feedparser should not see."""
     from aggregator.parse import feedparser_reader  # costs a tenth of a second and 10 MB that most workers never need
 
-    body = charset.whole(source.body)
+    body = respelled(charset.whole(source.body))
     limits.check(body)
     source = source._replace(body=repair.for_feedparser(body))
     try:

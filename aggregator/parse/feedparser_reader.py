@@ -6,17 +6,15 @@ Markup is not sanitised and its links are not resolved, because only its visible
 import io
 import re
 import warnings
-from calendar import timegm
-from datetime import MAXYEAR
 from itertools import islice
 from typing import Any
 
 import feedparser
 
 from aggregator.parse.corrections import corrected
-from aggregator.parse.dates import EARLIEST_YEAR, instant
+from aggregator.parse.dates import instant
 from aggregator.parse.fastxml.elements import KINDS, is_file
-from aggregator.parse.normalize import RawEntry, RawFeed, Text
+from aggregator.parse.normalize import NO_TITLE, OTHER_TITLES, RawEntry, RawFeed, Text
 from aggregator.parse.payload import IN_UTF8, Payload, ReaderFailure
 
 _HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
@@ -69,9 +67,8 @@ def _entry(found: Any, base: str, literal: bool) -> RawEntry:
     raw.guid = found.get("id")
     raw.link = found.get("link")
     raw.original = _origin(found)
-    raw.title = _text(found, "title", "text/plain")
-    if not raw.title[0]:
-        raw.title = _text(found, "media_title", "text/plain")
+    titles = (_text(found, key, "text/plain") for key in ("title", *OTHER_TITLES))
+    raw.title = next((title for title in titles if title[0]), NO_TITLE)
     raw.summary = _text(found, "summary", "text/html")
     contents = found.get("content", ())
     raw.contents = [(content["value"], content.get("type", "text/html")) for content in contents]
@@ -114,11 +111,7 @@ def _text(found: Any, key: str, default: str) -> Text:
 
 
 def _date(found: Any, key: str) -> float | None:
-    """Read the date with our own parser first, because feedparser drops zones; then with feedparser's."""
-    if key not in found:  # `updated` must be asked for like this: feedparser falls back to `published`
-        return None
-    if when := instant(found[key]):
-        return when.timestamp()
-    parsed = found.get(f"{key}_parsed")
-    # It moves dates at the end of the calendar past it, which is no instant.
-    return float(timegm(parsed)) if parsed and EARLIEST_YEAR <= parsed[0] <= MAXYEAR else None
+    """Read the date with our own parser: feedparser's drops zones, and makes a date of a part of one."""
+    # `updated` must be asked for like this: feedparser falls back to `published`
+    when = instant(found[key]) if key in found else None
+    return when.timestamp() if when else None

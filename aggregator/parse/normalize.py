@@ -14,7 +14,8 @@ from urllib.parse import quote, urljoin
 from aggregator.core.text.charset import joined_references
 from aggregator.core.text.html import visible_text
 from aggregator.core.text.redirectors import destination
-from aggregator.core.text.sanitize import MAX_NAME, MAX_TITLE, UNSAFE, clean_lines, clean_text
+from aggregator.core.text.sanitize import MAX_NAME, MAX_TITLE, SPACE, UNSAFE, clean_lines, clean_text
+from aggregator.parse.fastxml.namespaces import words
 from aggregator.parse.fastxml.text_type import HTML_ELEMENTS
 from aggregator.parse.workers.protocol import EntryRecord
 
@@ -26,15 +27,20 @@ EARLIEST = 921456000.0  # 15 March 1999, RSS 0.90: what is dated before the firs
 LATEST = 253370764800.0  # the year 9999 means "never", and its last hours are no date at all in zones east of UTC
 
 Text = tuple[str, str]  # value, media type
+NO_TITLE: Text = ("", "text/plain")
+OTHER_TITLES = ("dc_title", "itunes_title", "media_title")  # which make a headline for want of one, in this order
 Quarantined = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
 
-_CDATA = re.compile(r"<!\[CDATA\[", re.IGNORECASE)
+_CDATA = re.compile(r"<! ?\[ ?CDATA ?\[", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _USUAL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*")
-_NOT_IN_ADDRESSES = re.compile(r"[ \"<>\\^`{|}]")
+_NOT_IN_ADDRESSES = re.compile(rf"[{SPACE}\"<>\\^`{{|}}]")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)(?=[\s/>])[^<>]*>")
+_ANY_TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
+_ENDING = re.compile(r"</[a-z]|<(?:br|img|wbr|hr)\b[^<>]*>", re.IGNORECASE)
+_LAYOUT = words("a abbr b big br center div em font h1 h2 h3 h4 hr i img p small span strong sub sup u wbr")
 _LEFTOVER = re.compile(r"\w* ?\(([^()]+)|(.+?) <\w*>")
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 _MAX_LANG = 39  # characters that it may match
@@ -60,7 +66,7 @@ class RawEntry:
         self.fallbacks: list[str] = []
         self.more: list[Text] = []
         self.literal = False
-        self.title: Text = ("", "text/plain")
+        self.title: Text = NO_TITLE
         self.summary: Text = ("", "text/html")
         self.contents: list[Text] = []
         self.people: list[str] = []
@@ -78,7 +84,7 @@ class RawFeed:
     __slots__ = ("entries", "lang", "link", "links", "literal", "title", "warnings")
 
     def __init__(self) -> None:
-        self.title: Text = ("", "text/plain")
+        self.title: Text = NO_TITLE
         self.link: str | None = None
         self.lang: str | None = None
         self.literal = False
@@ -134,13 +140,13 @@ def to_record(raw: RawEntry, feed_lang: str | None) -> EntryRecord:
 def headline(title: Text, literal: bool) -> str:
     """Return a whole title, without entities that were escaped once too often; `literal` as in RawEntry."""
     shown = text(title)
-    return shown if literal and title[1] == "text/plain" else _unescaped(shown)
+    return shown if literal and title[1] == "text/plain" else _without_markup(_unescaped(shown))
 
 
 def text(value: Text) -> str:
     """Return the visible text of a value, by its media type."""
     written, kind = value
-    if "<![" in written:  # escaped together with what it holds
+    if "<![" in written or "<! [" in written:  # escaped together with what it holds
         written = _without_cdata(written)
     if kind == "text/plain":
         return clean_lines(written[:MAX_TEXT])
@@ -213,7 +219,7 @@ def _short(written: str) -> str:
 def _read_short(written: str) -> str:
     found = _TAG.search(written) if "<" in written else None
     shown = visible_text(written) if found and found[1].lower() in HTML_ELEMENTS else clean_lines(written)
-    return clean_text(_unescaped(shown).replace("\n\n", ", "), MAX_NAME)
+    return clean_text(_without_markup(_unescaped(shown)).replace("\n\n", ", "), MAX_NAME)
 
 
 _known_short = lru_cache(maxsize=1024)(_read_short)
@@ -226,6 +232,14 @@ def _unescaped(shown: str) -> str:
     return clean_lines(_REFERENCE.sub(_character, _REFERENCE.sub(_character, shown)))
 
 
+def _without_markup(shown: str) -> str:
+    """Remove tags that are left over, if all of them only lay out a line and one of them needs no end or has one."""
+    if "<" not in shown or not _ENDING.search(shown):
+        return shown
+    names = {name.lower() for name in _ANY_TAG.findall(shown)}
+    return visible_text(shown) if names <= _LAYOUT else shown
+
+
 def _character(found: re.Match[str]) -> str:
     return unescape(found[0]) if not found[1] or f"{found[1]};" in html5 else found[0]
 
@@ -234,8 +248,8 @@ def _person(name: str) -> str:
     """Strip from a name the rest of an address whose top-level domain is longer than feedparser expects."""
     name = _short(name)
     if ("(" in name or "<" in name) and (found := _LEFTOVER.fullmatch(name)):
-        return found[1] or found[2]
-    return name
+        name = found[1] or found[2]
+    return name[1:-1].strip() if name.count('"') == 2 and name[0] == name[-1] == '"' else name
 
 
 def _enclosures(raw: RawEntry) -> tuple[str, ...]:

@@ -9,8 +9,16 @@ _LOOK_AT = 65536
 _FEED_ROOT = re.compile(rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s>/]", re.IGNORECASE)
 _WHOLE_ROOT = re.compile(rb"<((?:[\w.-]+:)?(?:rss|feed|RDF))\s[^<>]{0,4000}?\b(?:version|xmlns(?::\w+)?)\s*=")
 _ENTRY = re.compile(rb"<(?:[\w.-]+:)?(?:item|entry)[\s>]")
+_OTHER_ROOT = re.compile(rb"<(?:opml|urlset|sitemapindex|svg)[\s>]", re.IGNORECASE)
+_OTHER_KINDS = {
+    "opml": "a list of feeds (OPML), not a feed; add what it lists with `aggregator feeds import FILE`",
+    "urlset": "a sitemap, not a feed; to read it, set `kind: sitemap`",
+    "sitemapindex": "an index of sitemaps, not a feed; to read it, set `kind: sitemap`",
+    "svg": "an image, not a feed",
+}
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
 _ROOT = re.compile(rb"<([A-Za-z][\w.:-]*)")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _PASSWORD = re.compile(rb"<input[^>]{1,300}type\s*=\s*[\"']?password", re.IGNORECASE)
 _LOGIN = re.compile(
@@ -66,7 +74,7 @@ def feed_in(body: bytes) -> bytes:
 
     A page is recognised by its first elements: comments may say what they like.
     """
-    page = _page_in(body)
+    page = None if _OTHER_ROOT.match(body, prolog(body).root) else _page_in(body)
     if page is None:
         return body
     if wrapped := _wrapped(body):
@@ -98,12 +106,17 @@ def reject(body: bytes, detail: str = "") -> Rejected:
     start = body[:_LOOK_AT]
     if b"\0" in start[:1000] and b"<\0" not in start[:1000] and b"\0<" not in start[:1000]:
         return Rejected("This is binary data, not a feed.", "binary")
+    root = _ROOT.match(body, prolog(body).root)
+    name = root[1].decode("ascii", "replace") if root else ""
+    if other := _OTHER_KINDS.get(name.lower()):
+        return Rejected(f"This is {other}.", "broken")
     if page := _page_in(body):
         return _page(page)
-    if root := _ROOT.match(body, prolog(body).root):
-        name = root[1].decode("ascii", "replace")
+    if root:
         why = f": {detail}" if detail else ""
         return Rejected(f"This is XML, but not a feed (it begins with <{name}>){why}.", "broken")
+    if len(_CONTROLS.findall(start[:1000])) > 20:
+        return Rejected("This is binary data, not a feed.", "binary")
     return Rejected("This is plain text, not a feed.", "broken")
 
 

@@ -255,8 +255,8 @@ def test_five_thousand_entries_are_enough() -> None:
         (b"\x89PNG\r\n", "binary", "image"),
         (b"junk \x00\x01\x02" * 50, "binary", "binary"),
         (b"hello world", "broken", "plain text"),
-        (b"<?xml version='1.0'?><urlset><url/></urlset>", "broken", "<urlset>"),
-        (b"<?xml version='1.0'?><opml><body/></opml>", "broken", "<opml>"),
+        (b"<?xml version='1.0'?><urlset><url/></urlset>", "broken", "kind: sitemap"),
+        (b"<?xml version='1.0'?><opml><body/></opml>", "broken", "OPML"),
     ],
 )
 def test_what_was_sent_in_place_of_a_feed(body: bytes, found: str, words: str) -> None:

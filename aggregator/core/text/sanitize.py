@@ -16,7 +16,7 @@ from functools import cache
 MAX_TITLE = 1000  # characters of a title, a list of authors, a sentence about a document
 MAX_NAME = 200  # of one author or category
 
-_SPACE = " \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
+SPACE = " \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
 _INVISIBLE_16 = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\ufffb"
@@ -44,7 +44,7 @@ _NEEDED = (
 )
 UNSAFE = re.compile(f"[{_UNSAFE}]")  # steers or hides, whatever stands beside it
 _ODD = re.compile(f"[{_UNSAFE}\t\r]")
-_WIDE = _SPACE.removeprefix(" ")
+_WIDE = SPACE.removeprefix(" ")
 _ODD_OR_WIDE = re.compile(f"[{_UNSAFE}\t\r{_WIDE}]")
 # The same for texts without characters beyond U+FFFF, in which one table answers for a character.
 _ODD_OR_WIDE_16 = re.compile(f"[{_CONTROL}{_INVISIBLE_16}\t\r{_WIDE}]")
@@ -52,10 +52,10 @@ _SHORT = 200  # characters
 _PLAIN_8 = bytes(code for code in range(256) if code == 10 or not _ODD_OR_WIDE.match(chr(code)))
 
 _LINE_ENDS = re.compile("\r\n?|[\u2028\x85\v\f]")
-_SPACES = re.compile(f"[{_SPACE}]{{2,}}")
-_LINE_EDGES = re.compile(f"[{_SPACE}]?\n[{_SPACE}]?")
+_SPACES = re.compile(f"[{SPACE}]{{2,}}")
+_LINE_EDGES = re.compile(f"[{SPACE}]?\n[{SPACE}]?")
 _EMPTY_LINES = re.compile("\n{3,}")
-_ANY_SPACES = re.compile(f"\n[{_SPACE}\n]*|[{_SPACE}][{_SPACE}\n]+")
+_ANY_SPACES = re.compile(f"\n[{SPACE}\n]*|[{SPACE}][{SPACE}\n]+")
 _EDGES = "".join(map(chr, (9, 10, 32, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x2800, 0x3000)))
 
 

@@ -16,6 +16,8 @@ _PLAIN_ADDRESS = re.compile(
 )
 _SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+-.]*://)(/*)(.*?)")
 _WEB = re.compile(r"https?://[^/?#\s]")
+# Absolute addresses as they are mistyped: `https:/`, `http//`, `https:\\`, `http://https://`, `www.`.
+_SLIP = re.compile(r"(?:(https?)(?::[/\\]+|//+))+(?=[^/?#\\])|www\.(?=[^/\s]+\.[^/\s])", re.IGNORECASE)
 _DATA = re.compile(r"xml|json|oembed", re.IGNORECASE)
 _NO = frozenset({"false", "0", "no", "f", "n", "off"})
 READ_ATTRIBUTES = words("base domain href ispermalink label lang lastmod mode rel scheme src term text type uri url")
@@ -68,9 +70,14 @@ def _attribute(key: str) -> str:
 
 
 def resolve(base: str, uri: str) -> str:
-    """Join `uri` and `base` as feedparser does."""
+    """Join `uri` and `base` as feedparser does; a slip in what is meant to be absolute makes it no relative one."""
     if _PLAIN_ADDRESS.fullmatch(uri):
         return uri
+    if slip := _SLIP.match(uri):
+        rest = uri[slip.end() :] if slip[1] else uri
+        uri = f"{slip[1] or 'https'}://{rest.replace(chr(92), '/') if chr(92) in slip[0] else rest}"
+    elif uri == "#":
+        return ""
     try:
         return urljoin(base, _SLASHES.sub(r"\1\3", uri))
     except ValueError:

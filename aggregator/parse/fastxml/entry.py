@@ -28,7 +28,7 @@ from aggregator.parse.fastxml.elements import (
 from aggregator.parse.fastxml.namespaces import FOREIGN, words
 from aggregator.parse.fastxml.text_type import looks_like_html, unescape_if_html
 from aggregator.parse.fastxml.xhtml import markup
-from aggregator.parse.normalize import RawEntry
+from aggregator.parse.normalize import NO_TITLE, OTHER_TITLES, RawEntry
 
 _XHTML = "application/xhtml+xml"
 _READABLE = frozenset({"text/plain", "text/html", _XHTML})
@@ -65,7 +65,8 @@ class EntryReader:
         self._described = False
         self._files: list[str] = []
         self._permalink = "", ""  # base, as it is written
-        self._media: tuple[str, str] = ("", "text/plain")
+        self._other_titles: dict[str, tuple[str, str]] = {}
+        self._link_is_text = False  # which an RSS entry's own is; beside it, one in an attribute is an extension's
         self._title_depth = -1
         self._depths: dict[str, int] = {}
         self._dates: dict[str, str] = {}
@@ -130,18 +131,15 @@ class EntryReader:
         if not site_of(raw.link) and (written := self._permalink[1]):
             raw.fallbacks.append(unescape_if_html(resolve(self._link_base(self._permalink[0]), written)))
         if not raw.title[0]:
-            raw.title = self._media
+            titles = (self._other_titles.get(key, NO_TITLE) for key in OTHER_TITLES)
+            raw.title = next((title for title in titles if title[0]), NO_TITLE)
         raw.lang = self._own_lang or next((lang.replace("_", "-") for _, lang in scopes if lang), None)
         return raw
 
     def _date(self, key: str) -> float | None:
         written = self._dates.get(key)
-        if not written:
-            return None
-        when = instant(written)
-        if when is None:
-            raise Unsupported(f"date {written!r}")
-        return when.timestamp()
+        when = instant(written) if written else None
+        return when.timestamp() if when else None
 
     def _uppermost(self, key: str, depth: int) -> bool:
         """Tell whether a value found at this depth replaces an earlier one."""
@@ -178,10 +176,12 @@ class EntryReader:
         if value:
             self._title_depth = depth
 
-    def _media_title(self, element: Element, depth: int) -> None:
-        """Take the title of a picture as the headline only if there is no other."""
+    def _other_title(self, element: Element, depth: int) -> None:
+        """Take a title of another vocabulary, perhaps that of a picture, only if there is no other."""
         value, kind, _, _ = self._marked(element, "text/plain")
-        self._media = (value if self._uppermost("media_title", depth) else self._media[0]), kind
+        key = name(element)
+        if self._uppermost(key, depth):
+            self._other_titles[key] = value, kind
 
     def _described_by(self, element: Element, depth: int, default: str) -> None:
         """Take the first description as summary, the next as content, and further ones as `more`."""
@@ -242,14 +242,16 @@ class EntryReader:
         found = attributes(element) if element.attrib else {}
         base = self._link_base(scope(found, self._base, None)[0])
         relation, href, page, is_file = resolved_link(found, base)
+        is_text = href is None
         if href is None:
             href = written_link(element, base)
             if "&" in href:
                 href = HALF_ENTITY.sub(r"&\g<1>", href.replace("&amp;", "&"))
         elif len(element):
             raise Unsupported("markup in link")
-        if page and href and self._uppermost("link", depth):
+        if page and href and (is_text or not self._link_is_text) and self._uppermost("link", depth):
             self.draft.link = href
+            self._link_is_text = is_text
         if is_file and href:
             self._files.append(href)
         if relation == "enclosure" and href:
@@ -398,8 +400,8 @@ def _register(handler: _Handler, names: str) -> None:
     _HANDLERS.update(dict.fromkeys(names.split(), handler))
 
 
-_register(EntryReader._title, "title dc_title")
-_register(EntryReader._media_title, "media_title")
+_register(EntryReader._title, "title")
+_register(EntryReader._other_title, " ".join(OTHER_TITLES))
 _register(EntryReader._description, "description dc_description media_description")
 _register(EntryReader._summary, "summary itunes_summary")
 _register(EntryReader._abstract, "abstract")

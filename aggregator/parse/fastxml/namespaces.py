@@ -77,6 +77,7 @@ PREFIXES = {
 FOREIGN = ""
 KNOWN_PREFIXES = frozenset(prefix.lower() for prefix in PREFIXES.values() if prefix)
 _FEEDBURNER, _ITUNES = "http://rssnamespace.org/feedburner/ext/1.0", "http://www.itunes.com/dtds/podcast-1.0.dtd"
+_FULL_TEXTS = frozenset({"fulltext", "fullcontent", "fullarticle", "articlebody", "contentencoded", "bodytext"})
 _PLAY, _TURBO = "google.com/schemas/play-podcasts", "turbo.yandex"
 ATOM_URI = "http://www.w3.org/2005/atom"
 RSS1_URI = "http://purl.org/rss/1.0/"
@@ -91,6 +92,8 @@ def words(text: str) -> frozenset[str]:
 MEANINGFUL = words(
     "admin cc content creativecommons dc dcterms feedburner georss gml itunes media psc rdf xhtml xlink xml"
 )
+_USUAL = words("content dc dcterms feedburner itunes media")
+_MEANT = {prefix: uri for uri, prefix in reversed(PREFIXES.items()) if prefix in _USUAL}
 _DECLARATION = re.compile(rb"""xmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -111,7 +114,7 @@ def renamed(uri: str, local: str) -> tuple[str, str] | None:
     the address that a publisher's service replaced by its own.
     """
     name, uri = local.lower(), uri.lower()
-    if name.replace("-", "").replace("_", "") == "fulltext" or (
+    if name.replace("-", "").replace("_", "") in _FULL_TEXTS or (
         name == "content" and (_TURBO in uri or uri == "turbo")
     ):
         return "", "fullitem"
@@ -126,6 +129,23 @@ def prefix_of(uri: str) -> str | None:
     """Return feedparser's prefix for a namespace, None if it has none."""
     uri = uri.lower()
     return "" if "backend.userland.com/rss" in uri else PREFIXES.get(uri)
+
+
+def respelled(xml: bytes) -> bytes:
+    """Correct unknown namespaces of usual prefixes: with https, without the last slash, of another version.
+
+    Full texts, authors and dates are in elements that would belong to no vocabulary otherwise.
+    """
+    return _DECLARATION.sub(_respelled, xml)
+
+
+def _respelled(found: re.Match[bytes]) -> bytes:
+    prefix, uri = (part.decode("utf-8", "replace") for part in (found[1] or b"", found[2] or found[3] or b""))
+    meant = _MEANT.get(prefix.lower())
+    if meant is None or prefix_of(uri) is not None:
+        return found[0]
+    is_in_tag = found.string.rfind(b"<", 0, found.start()) > found.string.rfind(b">", 0, found.start())
+    return f'xmlns:{prefix}="{meant}"'.encode() if is_in_tag else found[0]
 
 
 def declarations(xml: bytes) -> set[tuple[str, str]]:
