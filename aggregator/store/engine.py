@@ -31,6 +31,8 @@ READERS = 4
 WRITERS = 2  # of PostgreSQL: what is routed, and the rest
 LASTING = frozenset({"damaged", "gone"})  # a write that works elsewhere in the file heals neither
 GONE = "restore it if this was unintended; the service stops, and opens the file of that name when it is started again"
+SIDE_FILES = ("-wal", "-shm")  # SQLite keeps them for as long as a connection is open
+NO_LOG = "never remove it; the service stops, which writes what was in it into the database"
 
 
 class Database:
@@ -45,7 +47,10 @@ class Database:
         self.fault: DatabaseFault | None = None  # the last one, until something is written again
         self._known_good = False
         self._identity: tuple[int, int] | None = None
+        self._side_files: dict[Path, tuple[int, int] | None] = {}  # as they were after the first write
         self._lock = threading.Lock()
+        if place.path is not None:
+            event.listen(self._writing, "connect", lambda *_: self._side_files.clear())
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -55,6 +60,9 @@ class Database:
             self.check_identity()
             with self._writing.begin() as connection:
                 yield connection
+        if self.place.path is not None and not self._side_files:
+            with suppress(OSError):
+                self._side_files = {file: _identity(file) for file in map(self._beside, SIDE_FILES)}
         if self.fault and self.fault.kind not in LASTING:
             self.fault = None
 
@@ -107,6 +115,17 @@ class Database:
         if found != self._identity:
             what = "was deleted" if found is None else "was replaced by another file"
             raise DatabaseFault(f"{self.place} {what} while it was in use; {GONE}", kind="gone")
+        for file, known in self._side_files.items():
+            # Others would begin a new one: two logs of one database, neither of which has all of it.
+            with suppress(OSError):
+                if known != (found := _identity(file)):
+                    what = "was deleted" if found is None else "was replaced by another file"
+                    message = f"{file.name}, a part of {self.place}, {what} while it was in use; {NO_LOG}"
+                    raise DatabaseFault(message, kind="gone")
+
+    def _beside(self, ending: str) -> Path:
+        """Return a file that SQLite keeps beside the database."""
+        return Path(f"{self.place.path}{ending}")
 
     def revision(self) -> str | None:
         """Return the schema's revision; None: it has no tables. Raises StoreError."""

@@ -400,6 +400,27 @@ async def test_file_that_is_gone_is_noticed(made: Path, fate: str) -> None:
             assert sorted(made.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+@pytest.mark.parametrize("again", [False, True])
+async def test_log_that_is_gone_is_noticed(made: Path, ending: str, again: bool) -> None:
+    """Deleted, also if another process began a new one: refused to all, and the close saves what was written."""
+    async with opened(made) as store:
+        await use(store)
+        beside = made.with_name(made.name + ending)
+        beside.rename(made.with_name("away"))
+        if again:
+            beside.touch()
+        fault = store.maintenance.fault()
+        assert fault
+        assert fault.kind == "gone"
+        assert beside.name in one_sentence(fault)
+        with pytest.raises(DatabaseFault):
+            await store.feeds.sync([feed("b")], NOW)
+        beside.unlink(missing_ok=True)
+    async with opened(made) as store:
+        assert [one.state.id for one in await store.catalog.feeds()] == ["a"]
+
+
 async def test_file_that_is_written_by_others_is_the_same(made: Path) -> None:
     """A second process, a backup and VACUUM leave the file the one that was opened."""
     async with opened(made) as store:
