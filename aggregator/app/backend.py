@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from aggregator import __version__, config
 from aggregator.app.discovery import NO_KEYS, Keys, SourceFinder, address_and_login
 from aggregator.app.editing import ConfigEditing
-from aggregator.app.masking import masked_recipients, shown
+from aggregator.app.masking import masked_feeds, masked_recipients, shown
 from aggregator.app.metrics import lag_s
 from aggregator.app.paths import free_bytes
 from aggregator.app.processes import registry_folder, running_processes
@@ -374,13 +374,8 @@ class AppBackend(ConfigEditing):
         return tuple(one for one in wanted if _place(one.url) not in refused), problems
 
     async def export_opml(self) -> str:
-        """Export feeds, masked before they are written: in XML a key with an `&` is no longer the known text."""
-        return config.to_opml(
-            feed.model_copy(
-                update={"url": shown(feed.url, self.app.redact), "title": shown(feed.title, self.app.redact)}
-            )
-            for feed in self.app.current.config.feeds
-        )
+        """Export feeds without secrets."""
+        return config.to_opml(masked_feeds(self.app.current.config.feeds, self.app.redact))
 
 
 def _same_place(one: str, other: str) -> bool:

@@ -1,13 +1,14 @@
 """Masking of secrets in the catalog: a feed's address may hold a key or a password."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from msgspec.structs import replace
 
 from aggregator.core.model import Attempt, Backlog, ChannelActivity, Delivery, FeedState, FeedSummary, Health, HitDetail
-from aggregator.core.redaction import HIDDEN, Redactor, hide_logins
+from aggregator.core.redaction import HIDDEN, Redactor, hide_url_secrets
+from aggregator.core.settings import Feed
 from aggregator.ports import Catalog
 
 TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "self_url")
@@ -71,8 +72,16 @@ class _MaskedCatalog:
 
 
 def shown(text: str, redact: Redactor) -> str:
-    """Mask every known secret in a text, and every login, also one written directly in the YAML."""
-    return hide_logins(redact(text))
+    """Mask every known secret in a text, and the login and keys of every URL, also if written directly in the YAML."""
+    return hide_url_secrets(redact(text))
+
+
+def masked_feeds(feeds: Iterable[Feed], redact: Redactor) -> list[Feed]:
+    """Return feeds whose names and addresses may be shown."""
+    # Before anything is made of them: escaped or quoted, a secret is no longer recognised.
+    return [
+        feed.model_copy(update={"url": shown(feed.url, redact), "title": shown(feed.title, redact)}) for feed in feeds
+    ]
 
 
 def masked_recipients(names: Sequence[str], redact: Redactor) -> tuple[str, ...]:

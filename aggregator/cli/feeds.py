@@ -438,10 +438,11 @@ def import_(as_json: bool, file: Path, online: bool) -> None:
 @config_option
 def export() -> None:
     """Print the feeds as OPML; tags become folders, secrets in URLs become `***`."""
+    from aggregator.app.masking import masked_feeds
     from aggregator.config import to_opml
     from aggregator.core.redaction import Redactor
 
     loaded = load()
     if others := sum(feed.kind != "feed" for feed in loaded.config.feeds):
         echo(f"left out: {plural(others, 'source')} that no other reader could read", err=True)
-    raw(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)))
+    raw(to_opml(masked_feeds(loaded.config.feeds, Redactor(loaded.secrets))))

@@ -22,7 +22,7 @@ from aggregator.config.values import machine_zone, to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
-from aggregator.core.redaction import Redactor, field_secrets, url_secrets
+from aggregator.core.redaction import Redactor, field_secrets, is_key, url_secrets
 from aggregator.core.rules import Rule, compile_later, run_tests
 from aggregator.core.settings import Channel, Config
 from aggregator.core.values import revealed, weak_spot
@@ -155,7 +155,7 @@ def build(
         config=config,
         rules=rules,
         warnings=_without(expander.secrets, _sorted(note for note in notes if note.severity == "warning")),
-        secrets=frozenset(expander.secrets) | frozenset(_secrets(config)),
+        secrets=frozenset(expander.secrets) | frozenset(_secrets(config)) | frozenset(_keys(config, fetched)),
         digest=digest,
         places=_places(root, value),
         root=root,
@@ -298,6 +298,12 @@ def _secrets(value: object) -> Iterator[str]:
         yield from _secrets(value.model_extra)
         if isinstance(value, Channel):
             yield from _of_channel(value)
+
+
+def _keys(config: Config, fetched: Iterable[FetchedList]) -> Iterator[str]:
+    """Return the keys in addresses of feeds and lists that no ordinary word looks like: others may be terms."""
+    for one in (*config.feeds, *fetched):
+        yield from (key for key in url_secrets(one.url) if is_key(key))
 
 
 def _of_channel(channel: Channel) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from aggregator.config.interpolate import refers
 from aggregator.config.loader import Loaded
 from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
-from aggregator.core.redaction import hide_logins
+from aggregator.core.redaction import hide_url_secrets
 from aggregator.core.settings import Feed
 
 # Not noted: the database's address and the time zone, which the machine may decide.
@@ -77,7 +77,7 @@ def _plain(values: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
 
 def _is_plain(value: object, secrets: Iterable[str]) -> bool:
     if isinstance(value, str):
-        return not any(secret in value for secret in secrets) and hide_logins(value) == value
+        return not any(secret in value for secret in secrets) and hide_url_secrets(value) == value
     if isinstance(value, tuple):
         return all(isinstance(one, str) and _is_plain(one, secrets) for one in value)
     return value is None or value == {} or isinstance(value, bool | int | float)

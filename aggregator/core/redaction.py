@@ -7,8 +7,13 @@ from urllib.parse import parse_qsl, quote, quote_plus
 HIDDEN = "***"
 MIN_SECRET_CHARS = 4  # shorter ones occur in ordinary words
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
-_SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|sig(nature)?|auth|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:.*(?:key|token|secret|pass(?:word|wd|phrase)|pwd|signature|credentials?)s?|(?:.*[_.-])?(?:pass|sig|auth|authorization))",
+    re.IGNORECASE,
+)
+_PARAMETER = re.compile(r"(?<=[?&;])([\w.%+\[\]-]+)=([^\s&;#\"'<>]+)")
 _TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w:.~-]{16,}")  # at least 16, among them a digit
+_KEY = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[!-~]{8,}")
 _HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?::\d+)?")
 _HEADER = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 
@@ -44,9 +49,18 @@ def hide_logins(text: str) -> str:
     return _LOGIN.sub(f"{HIDDEN}@", text)
 
 
+def hide_url_secrets(text: str) -> str:
+    """Replace the logins of all URLs, and the values of parameters that are called keys."""
+    return _PARAMETER.sub(_without_value, hide_logins(text)) if "=" in text else hide_logins(text)
+
+
+def _without_value(parameter: re.Match[str]) -> str:
+    return f"{parameter[1]}={HIDDEN}" if _SECRET_NAME.fullmatch(parameter[1]) else parameter[0]
+
+
 def hide_credentials(text: str) -> str:
-    """Replace logins in URLs and the values of Authorization headers."""
-    return _HEADER.sub(rf"\1 {HIDDEN}", hide_logins(text))
+    """Replace logins and keys in URLs, and the values of Authorization headers."""
+    return _HEADER.sub(rf"\1 {HIDDEN}", hide_url_secrets(text))
 
 
 def url_secrets(url: str, *, tokens: bool = False) -> Iterator[str]:
@@ -64,7 +78,7 @@ def url_secrets(url: str, *, tokens: bool = False) -> Iterator[str]:
     if at:
         yield password or ("" if scheme.lower().startswith("http") else user)
     for name, value in parse_qsl(query):
-        if _SECRET_NAME.search(name):
+        if _SECRET_NAME.fullmatch(name):
             yield value
     if tokens:
         yield from filter(is_token, place.split("/"))
@@ -75,9 +89,14 @@ def is_token(text: str) -> bool:
     return bool(_TOKEN.fullmatch(text)) and not _HOST.fullmatch(text)
 
 
+def is_key(text: str) -> bool:
+    """Tell whether a text is too odd to stand in a news report: eight signs or more, letters and digits mixed."""
+    return bool(_KEY.fullmatch(text))
+
+
 def field_secrets(name: str, value: str) -> Iterator[str]:
     """Yield what is secret in a field of a service that stands in the file as it is: keys, and what looks like one."""
     if "://" in value:
         yield from url_secrets(value, tokens=True)
-    elif _SECRET_NAME.search(name) or is_token(value):
+    elif _SECRET_NAME.fullmatch(name) or is_token(value):
         yield value

@@ -20,6 +20,7 @@ SEEDS = {name: f"sEeD-{name.lower()}-q7Zk" for name in NAMES.split()} | {
     "ODD": "sEeD/odd @:%40&=q7Zk",
     "FILE": "sEeD-file-q7Zk",
     "RECIPIENTS": "sEeD-first-q7Zk@x.org, sEeD-second-q7Zk@x.org",
+    "WRITTEN": "sEeDwritten42q7Zk",
 }
 
 CONFIG = """\
@@ -44,7 +45,7 @@ channels:
      from: a@x.org}}
   ntfy: {{url: "ntfy://${{NTFY}}@{receiver_host}/topic"}}
 settings:
-  default_channels: [hook, odd, from-file, json, mail, ntfy]
+  default_channels: [hook, odd, from-file, json, mail, ntfy, bark, way]
   polling: {{every: 1s, min_interval: 1s, per_host: 8}}
   http: {{allow: ["127.0.0.1"]}}
   web: {{listen: "127.0.0.1:{page}", password: "${{WEB}}", token: "${{TOKEN}}"}}
@@ -56,6 +57,17 @@ lists:
   barred: {{url: "http://ann:${{USERINFO}}@127.0.0.1:{closed}/list?key=${{QUERY}}"}}
 """
 
+# In the file itself, and in another one than the rules, which the editor shows.
+WRITTEN = """\
+feeds:
+  - {{id: written, url: "{teller}/written?a=1&key=sEeDwritten42q7Zk", every: 1s}}
+  - {{id: login, url: "http://ann:sEeDwritten42q7Zk@{teller_host}/login", every: 1s}}
+channels:
+  bark: {{url: "bark://{receiver_host}/sEeDwritten42q7Zk"}}
+  way: {{service: webhook, url: "{receiver}/sEeDwritten42q7Zk", headers: {{X-Key: sEeDwritten42q7Zk}}}}
+lists:
+  written: {{url: "{teller}/list?key=sEeDwritten42q7Zk"}}
+"""
 RELATIVE = b"""<rss version="2.0"><channel><title>r</title><link>/</link>
 <item><title>S-400 by a relative link</title><guid>1</guid><link>/story/1</link></item>
 <item><title>S-400 by a fragment</title><guid>2</guid><link>#two</link></item>
@@ -63,16 +75,19 @@ RELATIVE = b"""<rss version="2.0"><channel><title>r</title><link>/</link>
 COMMANDS = [
     "check", "check --json", "status", "status --json", "doctor", "doctor --json", "poll --force --json",
     "poll --force",
-    "feeds list", "feeds list --json", "feeds show query --json", "feeds show userinfo", "feeds show closed --json",
+    "feeds list", "feeds list --json", "feeds show query --json",
+    "feeds show written", "feeds show login --json", "feeds show userinfo", "feeds show closed --json",
     "feeds export", "rules list --json", "rules show s400", "rules lint", "hits list --json",
     "hits list", "hits export --format atom",
     "search S-400 --json", "deliveries list --limit 0", "deliveries list --json", "channels list --json",
     "channels test hook", "channels test odd --json", "channels test from-file", "channels test json",
-    "channels test mail --json", "channels test ntfy", "db stats --json", "db check", "check --online", "schema",
+    "channels test mail --json", "channels test ntfy",
+    "channels test bark", "channels test way", "db stats --json", "db check", "check --online", "schema",
     "silence list --json", "lists list", "lists list --json", "lists fetch", "lists fetch --json",
 ]  # fmt: skip
 PAGES = [
     "/", "/rules", "/rules/s400", "/rules/edit", "/feeds", "/feeds/query", "/feeds/userinfo", "/feeds/hop",
+    "/feeds/written",
     "/alerts", "/channels", "/api/v1/channels",
     "/search?q=S-400", "/status", "/metrics", "/healthz", "/readyz", "/feeds.opml", "/feeds/hits.atom", "/api/docs",
     "/api/openapi.json", "/api/v1/feeds", "/api/v1/feeds/closed", "/api/v1/rules", "/api/v1/rules/files",
@@ -126,6 +141,7 @@ def seeded(tmp_path: Path, publisher: Publisher, receiver: LeakyReceiver) -> Ite
         "page": free_port(),
     }
     (tmp_path / "places.json").write_text(json.dumps(places))
+    service.write("written.yaml", WRITTEN.format(**places))
     publisher.publish("wire", "0", "nothing")
     publisher.publish("proxied", "0", "nothing")
     publisher.special["relative?key=" + SEEDS["QUERY"]] = 200, {"Content-Type": "application/rss+xml"}, RELATIVE
@@ -222,7 +238,7 @@ def test_no_command_shows_a_secret(seeded: Service, publisher: Publisher, receiv
     assert "S-400 seen" in outputs["hits list --json"]
     assert "S-400 by a fragment" in outputs["hits list --json"]
     assert "S-400 seen" in receiver.heard
-    outputs["what the alerts said"] = receiver.heard
+    outputs["what the alerts said"] = receiver.heard.replace(f'"device_key": "{SEEDS["WRITTEN"]}"', "")
     assert _leaks(outputs) == []
 
 

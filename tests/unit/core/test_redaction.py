@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.core.redaction import url_secrets
+from aggregator.core.redaction import hide_url_secrets, url_secrets
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,25 @@ def test_secrets_in_the_address_of_a_channel(url: str, secrets: list[str]) -> No
         ("https://ann:s3cret@example.org/feed", ["s3cret"]),
         ("https://example.org/feed?format=rss&key=abcdef", ["abcdef"]),
         ("https://example.org/feed?access_token=abcdef", ["abcdef"]),
+        ("https://example.org/feed?keyword=turkey&author=ann&sort=date", []),
         ("example.org", []),
     ],
 )
 def test_secrets_in_the_address_of_a_feed(url: str, secrets: list[str]) -> None:
     """What it is called by is public, however long it is."""
     assert list(url_secrets(url)) == secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("poll of http://ann:pw@a.example/?key=12 failed", "poll of http://***@a.example/?key=*** failed"),
+        ("https://a.example/f?x=1&access_token=ab&y=2#z", "https://a.example/f?x=1&access_token=***&y=2#z"),
+        ('xmlUrl="http://a.example/?a=1&amp;apiKey=ab"', 'xmlUrl="http://a.example/?a=1&amp;apiKey=***"'),
+        ("https://a.example/?keyword=turkey&author=ann", "https://a.example/?keyword=turkey&author=ann"),
+        ("which key=value was meant?", "which key=value was meant?"),
+    ],
+)
+def test_keys_in_addresses_are_hidden(text: str, shown: str) -> None:
+    """Whoever wrote them, and wherever the address stands."""
+    assert hide_url_secrets(text) == shown
