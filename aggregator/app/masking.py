@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
 from aggregator.core.model import Attempt, Backlog, ChannelActivity, Delivery, FeedState, FeedSummary, Health, HitDetail
 from aggregator.core.redaction import HIDDEN, Redactor, hide_url_secrets
-from aggregator.core.settings import Feed
 from aggregator.ports import Catalog
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "self_url")
 
@@ -76,7 +78,7 @@ def shown(text: str, redact: Redactor) -> str:
     return hide_url_secrets(redact(text))
 
 
-def masked_feeds(feeds: Iterable[Feed], redact: Redactor) -> list[Feed]:
+def masked_feeds(feeds: "Iterable[Feed]", redact: Redactor) -> "list[Feed]":
     """Return feeds whose names and addresses may be shown."""
     # Before anything is made of them: escaped or quoted, a secret is no longer recognised.
     return [

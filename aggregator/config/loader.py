@@ -302,8 +302,8 @@ def _secrets(value: object) -> Iterator[str]:
 
 def _keys(config: Config, fetched: Iterable[FetchedList]) -> Iterator[str]:
     """Return the keys in addresses of feeds and lists that no ordinary word looks like: others may be terms."""
-    for one in (*config.feeds, *fetched):
-        yield from (key for key in url_secrets(one.url) if is_key(key))
+    urls = [*(feed.url for feed in config.feeds), *(one.url for one in fetched)]
+    yield from (key for url in urls for key in url_secrets(url) if is_key(key))
 
 
 def _of_channel(channel: Channel) -> Iterator[str]:

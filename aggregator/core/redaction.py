@@ -90,7 +90,7 @@ def is_token(text: str) -> bool:
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a text is too odd to stand in a news report: eight signs or more, letters and digits mixed."""
+    """Tell whether a text is too odd to stand in a news report: words and numbers mixed, of eight signs or more."""
     return bool(_KEY.fullmatch(text))
 
 
