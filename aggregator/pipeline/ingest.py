@@ -73,9 +73,9 @@ class Ingestor:
         self._store_faults: dict[str, int] = {}  # by feed: polls in a row that the database did not take
         self._entries: EntryIngestor | None = None
 
-    async def poll(self, state: FeedState) -> PolledFeed:
-        """Poll one leased feed; its failures are data, and never leave."""
-        return await self._watched(state, self._poll, counts=True)
+    async def poll(self, state: FeedState, read: Callable[[], object] = lambda: None) -> PolledFeed:
+        """Poll one leased feed; its failures are data, and never leave. `read` is called once its document is read."""
+        return await self._watched(state, partial(self._poll, read=read), counts=True)
 
     async def receive(self, state: FeedState, document: Fetched) -> PolledFeed:
         """Ingest a pushed document of a leased feed; one that cannot be read changes nothing."""
@@ -153,7 +153,9 @@ class Ingestor:
             return await self._abandon(state, error)
         return PolledFeed(feed=state.id, error=error)
 
-    async def _poll(self, active: ActiveConfig, feed: "Feed", state: FeedState) -> PolledFeed:
+    async def _poll(
+        self, active: ActiveConfig, feed: "Feed", state: FeedState, *, read: Callable[[], object]
+    ) -> PolledFeed:
         host = host_key(state.url)
         try:
             self._network.begin(host)
@@ -163,6 +165,7 @@ class Ingestor:
                 self._network.end(host)
             self._network.record_outcome(host, None)
             if isinstance(response, NotModified):
+                read()
                 return await self._unchanged(active, feed, state, response, None)
             parsed = await self._parsed(feed, state, response)
             if parsed.parts:
@@ -172,6 +175,7 @@ class Ingestor:
                 response, parsed = await sitemaps.read(feed, state, response, parsed, self._recall(state))
             # What was read need not be kept until all is stored.
             response = structs.replace(response, body=b"", held=None)
+            read()
             return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
             return await self._failed(active, feed, state, error)

@@ -26,6 +26,7 @@ CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a clai
 SHARE = 4
 LOOK_S = 0.5  # how soon the end of a lane's time is noticed
 KEPT_FOR_PROVEN = 16  # of the concurrent places
+WAITING = 4  # so many fetch for each that waits to be stored, when servers take a moment to answer
 FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it could not be stored
 
 
@@ -36,6 +37,20 @@ class Places:
 
     def __init__(self) -> None:
         self.taken = 0
+
+
+class _Place:
+    """One poll's place, which is left once."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places: asyncio.Semaphore | None = places
+
+    def leave(self) -> None:
+        if self._places is not None:
+            self._places.release()
+            self._places = None
 
 
 class Poller:
@@ -116,6 +131,8 @@ class Poller:
         """Poll once what is due (`ids`: of these; `force`: due or not), to its end; `done` receives each poll."""
         wanted = list(self._context.active.feeds) if ids is None else ids
         chunks, claimed, turn = self._claimed(wanted, force), deque[FeedState](), asyncio.Lock()
+        fixture = self._context.active.config.settings.polling.concurrency
+        places = asyncio.Semaphore(fixture)
 
         async def work() -> None:
             while True:
@@ -125,10 +142,16 @@ class Poller:
                             if (chunk := await anext(chunks, None)) is None:
                                 return
                             claimed.extend(chunk)
-                done(await self._ingestor.poll(claimed.popleft()))
+                state = claimed.popleft()
+                await places.acquire()
+                place = _Place(places)
+                try:
+                    done(await self._ingestor.poll(state, place.leave))
+                finally:
+                    place.leave()
 
-        fixture = self._context.active.config.settings.polling.concurrency
-        await asyncio.gather(*(work() for _ in range(min(fixture, len(wanted)))))
+        # A poll that only waits to be stored takes no place: others are fetched meanwhile.
+        await asyncio.gather(*(work() for _ in range(min(fixture + -(-fixture // WAITING), len(wanted)))))
 
     async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[Sequence[FeedState]]:
         """Yield those of `ids` that may be polled, claimed a chunk at a time and each once."""

@@ -3,16 +3,17 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import structs
 
-from aggregator.core.model import FeedState, Fetched
+from aggregator.core.model import FeedState, Fetched, PollResult
 from aggregator.core.settings import Config, Feed
 from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
+from aggregator.ports import Feeds
 from tests.support.inline_parser import inline_parser
 from tests.support.memory_store import MemoryStore
 from tests.unit.pipeline.builders import NOW, FakeClock, item, rss
@@ -118,6 +119,41 @@ async def test_a_single_pass_begins_everywhere() -> None:
     gate.permits = asyncio.Semaphore(0)
     once.cancel()
     await asyncio.gather(once, return_exceptions=True)
+
+
+class SlowStore:
+    """Feeds of a store that writes nothing until it may."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds, self.may_write = feeds, asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feeds, name)
+
+    async def commit(self, poll: PollResult, **more: Any) -> Any:
+        await self.may_write.wait()
+        return await self._feeds.commit(poll, **more)
+
+
+async def test_a_poll_that_waits_to_be_stored_takes_no_place() -> None:
+    """Others are fetched meanwhile, never more at once than there are places, and few wait."""
+    gate = Gate()
+    poller = await poller_over(gate, polling={"concurrency": 4})
+    store = SlowStore(poller._feeds)
+    poller._ingestor._feeds = cast("Feeds", store)
+    ids, polled = [*(f"b{n}" for n in range(OTHERS)), *(f"a{n}" for n in range(9))], list[str]()
+    once = asyncio.create_task(poller.once(ids, done=lambda one: polled.append(one.feed)))
+    await settled(gate)
+    assert (len(gate.polled) + gate.waiting["slow"], polled) == (5, [])
+    store.may_write.set()
+    await settled(gate)
+    assert sorted(polled) == sorted(gate.polled) == sorted(f"b{n}" for n in range(OTHERS))
+    assert gate.most == 4
+    for _ in range(9):
+        gate.permits.release()
+    await once
+    assert sorted(polled) == sorted(ids)
+    assert gate.most == 4
 
 
 async def test_places_are_kept_for_feeds_that_did_well() -> None:
