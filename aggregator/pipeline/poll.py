@@ -26,7 +26,7 @@ CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a clai
 SHARE = 4
 LOOK_S = 0.5  # how soon the end of a lane's time is noticed
 KEPT_FOR_PROVEN = 16  # of the concurrent places
-WAITING = 4  # so many fetch for each that waits to be stored, when servers take a moment to answer
+WAITING = 4  # polls that are fetched for each one that waits to be stored, when servers take a moment to answer
 FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it could not be stored
 
 
