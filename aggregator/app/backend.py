@@ -137,6 +137,7 @@ class AppBackend(ConfigEditing):
             "database_fault": str(self.database_fault() or ""),
             "config_errors": self.config_errors(),
             "channels": frozenset(self.app.current.config.channels),
+            "lists": config.overdue_lists(self.app.loaded.fetched, self.clock.now()),
             **await self.app.cluster_fields(),
         }
 

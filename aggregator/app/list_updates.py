@@ -5,11 +5,11 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aggregator.app.masking import shown
-from aggregator.config.lists import FetchedList, NotAList, keep, parse_terms
+from aggregator.config.lists import FetchedList, NotAList, keep, kept_at, parse_terms
 from aggregator.config.source import content
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Json
@@ -83,11 +83,8 @@ class ListUpdates:
         now = self._app.clock.now()
         if now < self._not_before.get(one.name, now):
             return False
-        try:
-            kept_at = datetime.fromtimestamp(one.file.stat().st_mtime, UTC)
-        except OSError:
-            return True
-        return not timedelta(0) <= now - kept_at < timedelta(seconds=one.every_s)
+        last = kept_at(one)
+        return last is None or not timedelta(0) <= now - last < timedelta(seconds=one.every_s)
 
     async def _update(self, one: FetchedList) -> ListUpdate:
         try:

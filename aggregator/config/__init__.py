@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from aggregator.config.json_schema import build_schema
     from aggregator.config.lenient import load_valid
+    from aggregator.config.lists import overdue_lists
     from aggregator.config.loader import (
         DATABASE,
         Loaded,
@@ -62,6 +63,7 @@ __all__ = [
     "left_out",
     "load",
     "load_valid",
+    "overdue_lists",
     "plain_values",
     "read_file",
     "remove_feed",
@@ -117,6 +119,7 @@ _LATER = {
     "item_of": "rule_text",
     "load_texts": "stored",
     "load_valid": "lenient",
+    "overdue_lists": "lists",
     "plain_values": "plain",
     "read_texts": "stored",
     "remove_feed": "edit",

@@ -7,8 +7,9 @@ term). What an address gave last is kept as such a file in the state folder, so 
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from aggregator.config.source import MAX_BYTES, PERMISSIONS, Source, content, de
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.model import Overdue
 from aggregator.core.settings import ListSource
 
 MAX_LINES = 20_000
+MISSED = timedelta(hours=1)  # a fetched list may be this late, and its interval once more
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _SECTION = re.compile(r"""^["']?(feeds|channels|rules|lists|settings)["']?[ \t]*:""", re.MULTILINE)
 _WHOLE = re.compile(r"\A(?:\s|---)*\{|^\?", re.MULTILINE)  # a mapping whose keys do not begin lines
@@ -204,3 +207,24 @@ def keep(one: FetchedList, terms: tuple[str, ...]) -> None:
     lines = (f"# The list {one.name}, as it was fetched.", *terms)
     new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     new.replace(one.file)
+
+
+def overdue_lists(lists: Iterable[FetchedList], now: datetime) -> tuple[Overdue, ...]:
+    """Return lists that were not fetched when they were due, by when they last were.
+
+    Those that never were match nothing, which the check of the configuration says.
+    """
+    found = []
+    for one in lists:
+        last = kept_at(one)
+        if last and now - last > 2 * timedelta(seconds=one.every_s) + MISSED:
+            found.append(Overdue(name=one.name, due_at=last, interval_s=one.every_s))
+    return tuple(found)
+
+
+def kept_at(one: FetchedList) -> datetime | None:
+    """Return when a list was last fetched; None: not yet."""
+    try:
+        return datetime.fromtimestamp(one.file.stat().st_mtime, UTC)
+    except OSError:
+        return None

@@ -42,6 +42,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_clock(status.backlog.newest_poll_at, status.now_at),
         *_disk(status.disk_free_bytes),
         *_channels(status.backlog, status.channels),
+        *_lists(status.lists, status.now_at),
         *_unwell(status.backlog),
         *_unfolding(status.backlog.unfolding),
     ]
@@ -185,6 +186,13 @@ def _channels(backlog: Backlog, known: frozenset[str] | None) -> Iterator[Findin
         what = "1 alert was given up" if backlog.dead == 1 else f"{backlog.dead:,} alerts were given up"
         remedy = "`aggregator deliveries list --state dead`, then `deliveries retry ID` or `deliveries ack ID`"
         yield Finding(kind="dead", severity="warning", area="alerts", what=what, remedy=remedy)
+
+
+def _lists(overdue: tuple[Overdue, ...], now: datetime) -> Iterator[Finding]:
+    for one in overdue:
+        what = f"list {one.name} has not been fetched for {span(now - one.due_at)}: its rules go by the last version"
+        remedy = f"`aggregator lists fetch {one.name}` says why"
+        yield Finding(kind="list", severity="warning", area="rules", what=what, remedy=remedy)
 
 
 def _unwell(backlog: Backlog) -> Iterator[Finding]:

@@ -1242,7 +1242,8 @@ class Status(Struct, frozen=True, kw_only=True):
 
     `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
     `config_errors`: what is wrong with the configuration on disk, in whose place an older one runs. `channels`: those
-    that are configured, if known: what was tried on others says nothing any more.
+    that are configured, if known: what was tried on others says nothing any more. `lists`: those that were not fetched
+    when they were due.
     `nodes` and the rest are those of a cluster: its `queue` (None: not a cluster, or not to be looked at), the schema
     that its `engine` has and the one that this program has, and why the engine cannot be used.
     """
@@ -1265,6 +1266,7 @@ class Status(Struct, frozen=True, kw_only=True):
     config_errors: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     channels: frozenset[str] | None = None
+    lists: tuple[Overdue, ...] = ()
     queue: Queue | None = None
     engine: tuple[str, str] = ("", "")
     engine_fault: str = ""

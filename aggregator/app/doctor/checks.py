@@ -9,7 +9,7 @@ from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
 from aggregator.core.findings import FULL_BYTES, SCARCE_BYTES, feed_finding, findings
 from aggregator.core.humanize import span
-from aggregator.core.model import Backlog, Delivery, FeedState, Finding, Health, RuleStats, Severity, Status
+from aggregator.core.model import Backlog, Delivery, FeedState, Finding, Health, Overdue, RuleStats, Severity, Status
 from aggregator.store.inspect import DatabaseState
 
 PYTHON = (3, 11)
@@ -68,6 +68,7 @@ class DatabaseFacts:
     last_dead: tuple[Delivery, ...] = ()
     backlog: Backlog = field(default_factory=Backlog)
     channels: frozenset[str] | None = None
+    lists: tuple[Overdue, ...] = ()
     cluster: tuple[Finding, ...] = ()
 
 
@@ -243,7 +244,7 @@ def _dates(known: DatabaseFacts) -> Iterator[DoctorFinding]:
 
 def _stuck(known: DatabaseFacts, now: datetime, without: str) -> Iterator[DoctorFinding]:
     """Return what every status shows. If the service stands still, each overdue feed says no more than that."""
-    state = Status(version="", now_at=now, backlog=known.backlog, channels=known.channels)
+    state = Status(version="", now_at=now, backlog=known.backlog, channels=known.channels, lists=known.lists)
     for one in (*known.cluster, *findings(state)):
         if one.kind in (without, *OF_FEEDS):
             continue

@@ -77,6 +77,7 @@ async def run_checks(path: Path, redact: Redactor) -> Report:
     looked_at += ["channels", "extras", "page", "files", "database", "disk"]
     facts = await _with_database(facts, loaded.config)
     if facts.known:
+        facts = replace(facts, known=replace(facts.known, lists=config.overdue_lists(loaded.fetched, facts.now)))
         looked_at += ["feeds", "rules", "alerts", "clock"]
     return Report(findings=tuple(_redacted(finding, redact) for finding in diagnose(facts)), checked=tuple(looked_at))
 

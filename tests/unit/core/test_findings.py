@@ -51,6 +51,14 @@ def test_a_feed_is_overdue_by_its_own_interval() -> None:
     assert not feed_is_overdue(NOW - 30 * MINUTE, None, NOW)
 
 
+def test_a_list_that_is_not_fetched_is_reported() -> None:
+    """What its rules look for is as old as its last version."""
+    old = Overdue(name="sanctions", due_at=NOW - timedelta(days=5), interval_s=86_400.0)
+    one = only(findings(status(lists=(old,))))
+    assert (one.kind, one.severity) == ("list", "warning")
+    assert one.what == "list sanctions has not been fetched for 5 d: its rules go by the last version"
+
+
 def test_overdue_feeds_are_named_and_counted() -> None:
     """The first few by name with how long they wait, the others by number."""
     feeds = tuple(Overdue(name=f"f{n}", due_at=NOW - 60 * MINUTE, interval_s=600.0) for n in range(10))
