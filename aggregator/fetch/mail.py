@@ -6,6 +6,7 @@ its youngest file. So it is committed together with the entries that it vouches 
 """
 
 import asyncio
+import errno
 import os
 import re
 import socket
@@ -153,8 +154,11 @@ def _read_maildir(folder: Path, seen: str | None, url: str) -> tuple[Messages, s
     for one in chosen:
         try:
             data = _content(one.path)
-        except OSError:
-            continue  # moved meanwhile: it is met under its other name
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):
+                continue  # moved meanwhile: it is met under its other name
+            # Passed over, it would never be read: the mark is one time for all.
+            raise Unreachable(f"{one.path} cannot be read: {error.strerror}", url=url) from error
         if data is not None:
             messages.append((one.name, data))
     end = max((one.changed_ns for one in chosen), default=int(mark[1]) if mark else 0)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,37 @@ async def test_a_maildir_leads_nowhere_else(tmp_path: Path) -> None:
     assert await Reader(f"maildir:{folder.root}").poll() == [("1.a.host", message("m1"))]
     assert "is not a Maildir" in str(await Reader(f"maildir:{tmp_path}").refused())
     assert "no such folder" in str(await Reader(f"maildir:{tmp_path / 'x'}").refused())
+
+
+async def test_a_message_that_cannot_be_read_is_not_passed_over() -> None:
+    """The poll fails and names it; once it can be read, nothing is missing."""
+    with tempfile.TemporaryDirectory() as root:
+        Path(root).chmod(0o755)
+        folder = Maildir(Path(root) / "mail")
+        mail = Reader(f"maildir:{folder.root}")
+        assert await mail.poll() == []  # which also loads what nobody may load
+        folder.deliver("1.a.host", message("m1"))
+        folder.deliver("2.b.host", message("m2"))
+        locked = folder.root / "new" / "1.a.host"
+        locked.chmod(0)
+        with unprivileged():
+            error = await mail.refused()
+        assert "1.a.host cannot be read: Permission denied" in str(error)
+        locked.chmod(0o644)
+        assert await mail.poll() == [("1.a.host", message("m1")), ("2.b.host", message("m2"))]
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root, whom no permission keeps out, becomes nobody."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
 
 
 # --- a real server -------------------------------------------------------------------------------
