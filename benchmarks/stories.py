@@ -31,6 +31,7 @@ from benchmarks.story_stream import (
     folded,
     joined_twins,
     milliseconds_per_hit,
+    news_after,
     outcomes,
     own_events,
     retold,
@@ -189,6 +190,8 @@ def _streamed(folder: Path | None, recent: list[int], *, meaning: bool) -> dict[
     """Return the figures of events, of each set by its name, and the cost of a hit."""
     own, pairs_of_twins, pairs_retold = outcomes(own_events(), stream(meaning=meaning)), twins(), retold()
     silent, together = joined_twins(pairs_of_twins)
+    after = news_after()
+    missed, threaded = joined_twins(after)
     routed = stream()
     alerted = sum(routed.add(entry).hits[0].state is HitState.ALERTED for entry in standing())
     found: dict[str, dict[str, Any]] = {
@@ -203,6 +206,7 @@ def _streamed(folder: Path | None, recent: list[int], *, meaning: bool) -> dict[
         },
         "twins": {"pairs": len(pairs_of_twins), "not_alerted": silent, "in_one_story": together},
         "retellings in one language": {"pairs": len(pairs_retold), "folded": folded(pairs_retold)},
+        "turns, follow-ups, lookalikes": {"pairs": len(after), "not_alerted": missed, "updates": threaded},
         "daily reports under one headline": {"entries": len(standing()), "alerted": alerted},
     }
     for file in sorted(folder.glob("*.jsonl*")) if folder else ():

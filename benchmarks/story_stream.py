@@ -299,6 +299,21 @@ def retold() -> list[tuple[Entry, Entry]]:
     ]
 
 
+def news_after() -> list[tuple[Entry, Entry]]:
+    """Return pairs of entries of which the second is news, however like the first one it is."""
+    rows = yaml.safe_load((DATA / "news_after.yaml").read_text(encoding="utf-8"))
+    return [
+        (
+            _entry("one", first[0], first[1], lang, START),
+            replace(
+                _entry("one" if own else "other", second[0], second[1], lang, START + timedelta(hours=hours)),
+                key="second",
+            ),
+        )
+        for _, lang, hours, own, first, second in rows
+    ]
+
+
 def folded(pairs: Iterable[tuple[Entry, Entry]]) -> int:
     """Return of how many pairs the second entry is folded into the first one's story."""
     found = 0

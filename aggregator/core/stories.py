@@ -200,7 +200,7 @@ def similarity(one: Fingerprint, other: Fingerprint) -> float:
     return max((_agreement(a, b) for a, b in pairs if a.strip(b"\0") and b.strip(b"\0")), default=0.0)
 
 
-def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str:
+def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False, lang: str = "") -> str:
     """Return in what two texts that are worded alike differ, "numbers differ (5.1 / 4.6)"; "" for nothing.
 
     They do if each headline has a number, or a name or designator, that the other text has nowhere: copies are
@@ -208,8 +208,12 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
     the most part, the same goes for any word of a headline that recurs in its text (number words, currencies), and
     for any word at all of headlines that do not show which words are names.
     """
+    lang = lang or language(one.lang)
     numbers = _of(one, "#") - _of(other, "1"), _of(other, "#") - _of(one, "1")
-    named = _of(one, "T") - said(other), _of(other, "T") - said(one)
+    named = (
+        facts.lacking(_of(one, "T"), said(other), lang),
+        facts.lacking(_of(other, "T"), said(one), lang),
+    )
     for (mine, others), what in ((numbers, "numbers"), (named, "names")):
         if mine and others:
             return f"{what} differ ({_shown(mine)} / {_shown(others)})"
@@ -219,7 +223,8 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
         if mine and others and 2 * len(first & second) >= min(len(first), len(second)):
             return f"names differ ({_shown(mine)} / {_shown(others)})"
     if verbatim:
-        mine, others = said_in_both(one) - said(other), said_in_both(other) - said(one)
+        mine = facts.lacking(said_in_both(one), said(other), lang)
+        others = facts.lacking(said_in_both(other), said(one), lang)
         if mine and others and 3 * len(_of(one, "H") & _of(other, "H")) >= min(len(mine), len(others)):
             return f"words differ ({_shown(mine)} / {_shown(others)})"
     return ""
@@ -240,14 +245,16 @@ def hides_names(known: Fingerprint) -> bool:
     return "C" in known.facts
 
 
-def contradiction(one: Fingerprint, other: Fingerprint, *, alike: bool, verbatim: bool = False) -> str:
+def contradiction(one: Fingerprint, other: Fingerprint, *, alike: bool, verbatim: bool = False, lang: str = "") -> str:
     """Return in what two texts contradict each other, as `twin` does; `alike`: they are worded alike."""
-    found = twin(one, other, verbatim=verbatim)
+    found = twin(one, other, verbatim=verbatim, lang=lang)
     if found:
         return found
-    if alike and _contradict(one.facts, other.facts, 0.0, anywhere=True):
+    lang = lang or language(one.lang)
+    if alike and _contradict(one.facts, other.facts, 0.0, lang, anywhere=True):
         for kind, what in (("#", "numbers"), ("1", "numbers"), ("T", "names"), ("A", "names")):
-            mine, others = _of(one, kind) - _of(other, kind), _of(other, kind) - _of(one, kind)
+            mine = facts.lacking(_of(one, kind), _of(other, kind), lang)
+            others = facts.lacking(_of(other, kind), _of(one, kind), lang)
             if mine and others:
                 return f"{what} differ ({_shown(mine)} / {_shown(others)})"
     return ""
@@ -288,7 +295,8 @@ def _score(found: Fingerprint, report: Report, now: datetime, *, edited: bool, o
     title = titled and age <= SAME_TITLE and bool(found.title_key) and found.title_key == known.title_key
     if like < SIMILARITY and not title and not (own and address):
         return 0.0
-    if twin(found, known, verbatim=like >= SIMILARITY) or _contradict(found.facts, known.facts, like):
+    differ = _contradict(found.facts, known.facts, like, language(found.lang))
+    if differ or twin(found, known, verbatim=like >= SIMILARITY):
         return 0.0
     return (4 if address else 2 if title else 0) + like
 
@@ -302,7 +310,7 @@ def _at_one_address(one: frozenset[str], other: frozenset[str], like: float, *, 
     return like >= REPORTED_AGAIN or not smaller or len(first & second) / smaller >= AGREEMENT
 
 
-def _contradict(one: frozenset[str], other: frozenset[str], like: float, *, anywhere: bool = False) -> bool:
+def _contradict(one: frozenset[str], other: frozenset[str], like: float, lang: str, *, anywhere: bool = False) -> bool:
     """Tell whether two texts name different facts, each where the other does.
 
     Copies that were cut short have fewer facts, so what counts is the share of the smaller set
@@ -310,23 +318,25 @@ def _contradict(one: frozenset[str], other: frozenset[str], like: float, *, anyw
     names in them unless the text is copied verbatim. A name that begins a sentence is none by its looks: with
     `anywhere`, for texts that are no copies, it is enough that the word is there.
     """
-    if _differ(one, other, "#", allowed=0.0) or _differ(one, other, "1", allowed=0.2):
+    if _differ(one, other, "#", lang, allowed=0.0) or _differ(one, other, "1", lang, allowed=0.2):
         return True
     if like > 0.9:
         return False
-    return _differ(one, other, "T", allowed=0.5, anywhere=anywhere) or _differ(one, other, "A", allowed=0.5)
+    named = _differ(one, other, "T", lang, allowed=0.5, anywhere=anywhere)
+    return named or _differ(one, other, "A", lang, allowed=0.5)
 
 
-def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: float, anywhere: bool = False) -> bool:
-    first, second = ({fact for fact in facts if fact[0] == kind} for facts in (one, other))
-    smaller = min(len(first), len(second))
-    if not smaller or 1 - len(first & second) / smaller <= allowed:
+def _differ(
+    one: frozenset[str], other: frozenset[str], kind: str, lang: str, *, allowed: float, anywhere: bool = False
+) -> bool:
+    first, second = ({fact[1:] for fact in known if fact[0] == kind} for known in (one, other))
+    fewer, more, said = (first, second, other) if len(first) <= len(second) else (second, first, one)
+    if not fewer or len(lacking := facts.lacking(fewer, more, lang)) / len(fewer) <= allowed:
         return False
     if not anywhere:
         return True
-    known, said = (first, other) if len(first) <= len(second) else (second, one)
     words = {fact[1:] for fact in said if fact[0] in "AHW"}
-    return sum(fact[1:] not in words for fact in known) / smaller > allowed
+    return len(facts.lacking(lacking, words, lang)) / len(fewer) > allowed
 
 
 def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:

@@ -63,8 +63,14 @@ def meant(entry: Entry) -> str:
 
 
 def _language(declared: str | None, text: str) -> str:
-    guess = guess_language(text)
-    return guess.likeliest[0] if guess.certain else language(declared) or next(iter(guess.likeliest), "")
+    """Return the language of a text: as its feed states it if it may be that, else as it is guessed.
+
+    What states English may be anything: that is what software of feeds says where nobody chose.
+    """
+    guess, stated = guess_language(text), language(declared)
+    if stated != "en" and stated in guess.likeliest:
+        return stated
+    return guess.likeliest[0] if guess.certain else stated or next(iter(guess.likeliest), "")
 
 
 class _Words:

@@ -4,14 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import pairwise
 
 from msgspec import structs
 
 from aggregator.core.events.features import written_anchors
 from aggregator.core.events.likeness import Comparison, Likeness, Weights
+from aggregator.core.events.turns import turn
 from aggregator.core.model import Because, Frequencies, JoinKind, NearMiss, Report, Story
-from aggregator.core.stories import SIMILARITY, contradiction, hides_names, said, said_in_both, similarity, twin
+from aggregator.core.stories import (
+    SIMILARITY,
+    contradiction,
+    hides_names,
+    numbers,
+    said,
+    said_in_both,
+    similarity,
+    twin,
+)
 from aggregator.core.text.facts import is_sign
 
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
@@ -30,6 +41,7 @@ HIDDEN_ALIKE, HIDDEN_NAMES = (
     2,
 )  # the same of headlines that hide names; words that each has alone, as names would be
 SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
+FRAME = 3.0  # words that two headlines of one template share, for each in which they differ, if they show their names
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
 TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
 TRANSLATED_WITHIN = timedelta(hours=12)
@@ -171,7 +183,7 @@ def _verdict(
     elif alerted.cosine < LIKE_THE_ALERT:
         doubt = "unlike the report that was alerted"
     else:
-        doubt = _doubt(new, story, near, mean, policy)
+        doubt = _doubt(new, story, near, mean, policy) or _turned(new, alerted, group)
     if doubt and agreement.names < NAMES_OF_FOLLOW_UP:
         return _Verdict(story, near, None, agreement.doubt)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
@@ -186,7 +198,8 @@ def _doubt(new: Report, story: Story, near: Likeness, mean: float, policy: Polic
     least = RETELLING + (STRICT if policy.strict else 0.0)
     if near.score < least or mean < least - SPREAD or near.rare < RARE_WORDS:
         return "in rather different words"
-    if reason := twin(new.fingerprint, near.report.fingerprint) or _slot(new, near.report):
+    same = twin(new.fingerprint, near.report.fingerprint, lang=new.features.lang)
+    if reason := same or _slot(new, near.report):
         return reason
     opener = next((r for r in story.reports if r.id == near.report.origin), near.report)
     if new.feed in (opener.feed, story.reports[0].feed):
@@ -197,36 +210,48 @@ def _doubt(new: Report, story: Story, near: Likeness, mean: float, policy: Polic
     return f"{waited.total_seconds() / 3600:.0f} h after the last alert" if waited > policy.fold_for else ""
 
 
+def _turned(new: Report, alerted: Likeness, group: Sequence[Likeness]) -> str:
+    """Return what a report says that is news to those who were alerted; "" if nothing."""
+    word = turn(new, alerted.report, [one.report for one in group])
+    return f"says something new ({word})" if word else ""
+
+
 def _twins(new: Report, report: Report) -> str:
     """Return in what two reports differ that are worded alike; "" if nothing, or if they are not."""
     one, other = new.features.headline, report.features.headline
     overlap, like = _overlap(one, other), similarity(new.fingerprint, report.fingerprint)
+    lang = new.features.lang
     if one != other and sorted(one) == sorted(other):
         return "the same words in another order"
     if like >= ALIKE or overlap >= SAME_HEADLINE:
-        reason = contradiction(new.fingerprint, report.fingerprint, alike=True, verbatim=like >= SIMILARITY)
+        reason = contradiction(new.fingerprint, report.fingerprint, alike=True, verbatim=like >= SIMILARITY, lang=lang)
     else:
-        reason = twin(new.fingerprint, report.fingerprint) if overlap >= ALIKE else ""
-    return reason or (_hidden_names(new, report) if overlap >= HIDDEN_ALIKE else "")
+        reason = twin(new.fingerprint, report.fingerprint, lang=lang) if overlap >= ALIKE else ""
+    return reason or _hidden_names(new, report, overlap)
 
 
-def _hidden_names(new: Report, report: Report) -> str:
+def _hidden_names(new: Report, report: Report, overlap: float) -> str:
     """Return what may be names in headlines in a script without capitals, each named by one report alone.
 
     They recur in the text of their report, as what it is about does; other words for the same thing seldom do so on
-    both sides.
+    both sides. Where the numbers differ, too, one such word on each side is enough, however the headlines are worded.
     """
     if _has_capitals(new.title) or _has_capitals(report.title):
         return ""
+    one, other = numbers(new.fingerprint), numbers(report.fingerprint)
+    conflict = bool(one) and bool(other) and not one & other
+    if overlap < HIDDEN_ALIKE and not conflict:
+        return ""
     mine = said_in_both(new.fingerprint) - said(report.fingerprint) - {*report.features.stems}
     others = said_in_both(report.fingerprint) - said(new.fingerprint) - {*new.features.stems}
-    if (
-        min(_length([word[0] for word in words]) for words in (mine, others)) < HIDDEN_NAMES
+    if min(_length([word[0] for word in words]) for words in (mine, others)) < (
+        1 if conflict else HIDDEN_NAMES
     ):  # pairs of signs are halves
         return ""
     return f"names differ ({', '.join(sorted(mine)[:2])} / {', '.join(sorted(others)[:2])})"
 
 
+@lru_cache(maxsize=1 << 12)
 def _has_capitals(title: str) -> bool:
     """Tell whether a title is mostly in a script that has capitals."""
     alphabetic = [sign for sign in title if sign.isalpha()]
@@ -248,16 +273,19 @@ def _slot(new: Report, report: Report) -> str:
     template = most <= same and (most <= SLOT if hidden else most <= SMALL_SLOT and same >= SAME_WORDS)
     if mine and others and template:
         return f"words differ ({' '.join(mine)} / {' '.join(others)})"
-    return _slots(one, other) if hidden else ""
+    return _slots(one, other, 1.0 if hidden else FRAME)
 
 
-def _slots(one: Sequence[str], other: Sequence[str]) -> str:
-    """Return the words in which two headlines differ in several places and are the same, in order, in all others."""
+def _slots(one: Sequence[str], other: Sequence[str], frame: float) -> str:
+    """Return the words in which two headlines differ in several places and are the same, in order, in all others.
+
+    These are at least `frame` times as many.
+    """
     steps = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
     differing = [(one[a:b], other[c:d]) for kind, a, b, c, d in steps if kind != "equal"]
     same = sum(_length(one[a:b]) for kind, a, b, *_ in steps if kind == "equal")
     pure = all(mine and others and max(_length(mine), _length(others)) <= SLOT for mine, others in differing)
-    if not differing or not pure or sum(max(_length(a), _length(b)) for a, b in differing) > same:
+    if not differing or not pure or frame * sum(max(_length(a), _length(b)) for a, b in differing) > same:
         return ""
     sides = (" … ".join(" ".join(words) for words in side) for side in zip(*differing, strict=True))
     return f"words differ ({' / '.join(sides)})"

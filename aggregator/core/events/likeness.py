@@ -12,6 +12,7 @@ from aggregator.core.events.encoder import likeness
 from aggregator.core.events.frequencies import LOGS, idf, length, weights
 from aggregator.core.model import Features, Fingerprint, Frequencies, Report
 from aggregator.core.stories import names, numbers
+from aggregator.core.text.facts import lacking
 from aggregator.core.text.language import common_words, root
 
 DECAY = 0.005  # of likeness for every hour between two reports
@@ -148,11 +149,12 @@ class Comparison:
         known = [self._known.facts_of(report) for report in reports]
         theirs = frozenset[str]().union(*(named for named, _ in known))
         others = frozenset[str]().union(*(numbered for _, numbered in known))
-        can = min(ENOUGH_NAMES, self._length(mine), self._length(theirs))
+        can, lang = min(ENOUGH_NAMES, self._length(mine), self._length(theirs)), self._new.features.lang
+        alone = lacking(mine, theirs, lang), lacking(theirs, mine, lang)
         return Agreement(
-            names=self._length(mine & theirs) / can if can and self._new.features.lang != "de" else 1.0,
+            names=self._length(mine - alone[0]) / can if can and lang != "de" else 1.0,
             numbers=_common_numbers(figures, others),
-            differing=(mine - theirs, theirs - mine),
+            differing=(frozenset(alone[0]), frozenset(alone[1])),
             figures=(figures, others),
         )
 

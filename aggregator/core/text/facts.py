@@ -6,7 +6,8 @@ inflects them, by stem.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from itertools import islice, pairwise
@@ -61,6 +62,50 @@ _HAN = {
 _INFLECTED = frozenset(
     ["ar", "cs", "el", "fi", "hu", "pl", "ru", "tr"]
 )  # languages in which number words are found by their stems
+
+_STEM = 4  # letters that two forms of a name share
+_CASES = """
+cyrillic: а у о ом ем єм ам ям е є и і ї ы ь я ю ой ою ей ею єю ів ов ев ами ями ах ях ий ый ого его ому ему им ым ім ої
+ ая яя ое ее ові еві ьом ьох ыми ими ых их
+pl: a e i o u y ie iu ow om em ami ach owi iem ego emu ej im ym ich ych imi ymi owie
+cs sk sl hr bs sr: a e i o u y em om ou ovi um ech ach ami eho emu ym ich im ove ovych mi ama ima og oj ih im ev ov ega
+lt: as o ui a u e ai is i yje es ei os oje us aus ams ems omis
+lv: s a am u is im i as ai e es ei os iem us aja
+fi et: n a ssa sta lla lta lle na ksi an en in on un yn ta tta ja ien den iden t hin seen iin s st l lt le ks ni ga sse
+ nen sen sella selle selta
+hu: t ot et at ban ben bol nak nek ra re rol val vel hoz hez ig on en n tol ba be nal i ai ok ek ak os es
+el: ς υ ο ον η ης α ας ων ους οι ου ε ι εσ ησ ασ οσ
+de: s es n en
+no sv da nl: s
+"""
+_ENDINGS = {
+    lang: frozenset(["", *endings.split()])
+    for langs, _, endings in (row.partition(": ") for row in re.split(r"\n(?! )", _CASES.strip()))
+    for lang in langs.split()
+}
+
+
+def lacking(named: Collection[str], others: Collection[str], lang: str) -> set[str]:
+    """Return the folded names that others do not have, in any case form of the language: Норильском is Норильске.
+
+    Two forms share four letters, and what follows are case endings; in Cyrillic, of any language.
+    """
+    left = set(named).difference(others)
+    if not left or (lang not in _ENDINGS and all(map(str.isascii, left))):
+        return left
+    begun: dict[str, list[str]] = defaultdict(list)
+    for other in others:
+        begun[other[:_STEM]].append(other)
+    return {name for name in left if not any(_is_form(name, other, lang) for other in begun.get(name[:_STEM], ()))}
+
+
+def _is_form(one: str, other: str, lang: str) -> bool:
+    """Tell whether two names that begin alike are forms of one."""
+    endings = _ENDINGS.get("cyrillic" if "\u0400" <= one[0] <= "\u04ff" else lang)
+    if endings is None or min(len(one), len(other)) < _STEM:
+        return False
+    same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return any(one[at:] in endings and other[at:] in endings for at in range(same, _STEM - 1, -1))
 
 
 def units(text: str, most: int | None = None) -> list[str]:

@@ -46,6 +46,7 @@ _STEMMED_SCRIPTS = frozenset(["LATIN", "CYRILLIC", "ARABIC", "GREEK", "ARMENIAN"
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())  # of ASCII
 _NO_CAPITALS = bytes(code for code in range(128) if not chr(code).isupper())
 _UKRAINIAN = re.compile("[іїєґІЇЄҐ]")
+_RUSSIAN = re.compile("[ыэъёЫЭЪЁ]")
 # Endings by which Snowball's stemmers make one word of two: import and importance are not forms of one word.
 # They are looked for where a stem ends, folded; two letters of them name the derivation, whatever its own ending.
 _DERIVED = {
@@ -114,11 +115,22 @@ def _guess(window: str) -> LanguageGuess:
         return LanguageGuess()
     labels, chances = _model().predict(_lowered(window), k=_LIKELY)
     likeliest = tuple(map(_labelled, labels))
+    if script == "CYRILLIC" and (foreign := _not_written_so(window)) in likeliest:
+        # The model takes short Ukrainian texts for Russian, however many letters they have that Russian lacks.
+        left = [(lang, chance) for lang, chance in zip(likeliest, chances, strict=True) if lang != foreign]
+        rest = sum(chance for _, chance in left)
+        likeliest, chances = tuple(lang for lang, _ in left), [chance / rest for _, chance in left if rest]
     own = script != "LATIN" and 2 * most > count
     shared = frozenset(_WRITTEN_IN.get(script, likeliest[0] if likeliest else "").split()) if own else None
     thresholds = (_CERTAIN_SCRIPT,) if own and script not in _WRITTEN_IN else _CERTAIN
     certain = bool(likeliest) and any(count >= least and chances[0] >= chance for least, chance in thresholds)
     return LanguageGuess(likeliest, certain, shared)
+
+
+def _not_written_so(text: str) -> str:
+    """Return which of Ukrainian and Russian a text cannot be in by its letters; "" where they do not tell."""
+    ukrainian, russian = _UKRAINIAN.search(text), _RUSSIAN.search(text)
+    return "" if bool(ukrainian) == bool(russian) else "ru" if ukrainian else "uk"
 
 
 @lru_cache(maxsize=1 << 8)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from aggregator.core import events
 from aggregator.core.events import FrequencyModel, Policy, Weights, encoder, features, join
 from aggregator.core.events.likeness import Comparison
+from aggregator.core.events.turns import turn
 from aggregator.core.model import Because, Entry, Features, Frequencies, HitState, JoinKind, Report, Story
 from aggregator.core.stories import fingerprint
 from aggregator.store.mappers import stories as mappers
@@ -20,6 +21,7 @@ from benchmarks.story_stream import (
     events_in_languages,
     folded,
     joined_twins,
+    news_after,
     outcomes,
     own_events,
     retold,
@@ -282,6 +284,46 @@ def test_no_twins_are_merged() -> None:
     assert joined_twins(with_texts) == (0, 0)
     silent, _ = joined_twins([pair for pair in pairs if not pair[0].summary])
     assert silent == 0
+
+
+def test_turns_follow_ups_and_lookalikes_are_alerted() -> None:
+    """In 13 languages: a denial, a verdict, a siege that ends, the next day, the next town."""
+    assert joined_twins(news_after())[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "word"),
+    [
+        ("Judge Keller denies bribery", "Judge Keller arrested over bribery", "arrested"),
+        ("Judge Keller held over bribery, police say", "Judge Keller denies bribery", "denies"),
+        ("Keller taken into custody", "Keller arrested", ""),
+        ("Keller bribery deal", "Keller bribery pact", ""),
+        ("Keller bribery pact", "Keller bribery deal", ""),
+        ("Keller inquiry", "Keller bribery deal", ""),
+    ],
+)
+def test_a_turn_is_what_no_headline_has_told_yet(earlier: str, later: str, word: str) -> None:
+    """By kinds of words, not by words; a word of several meanings is no turn, but tells of one."""
+    assert turn(report((later, "")), report((earlier, "")), ()) == word
+
+
+def test_a_turn_was_told_if_the_alerted_text_or_another_headline_tells_of_it() -> None:
+    """What people could read is no news to them; languages without words of turns have none."""
+    later = report(("Keller arrested", ""))
+    siege = "Siege of Keller's house in Leeds"
+    assert turn(later, report((siege, "Officers took Keller into custody at noon.")), ()) == ""
+    assert turn(later, report((siege, "Officers wait.")), [report(("Keller detained", ""))]) == ""
+    assert turn(later, report((siege, "Officers wait.")), [report((siege, "He was detained."))]) == "arrested"
+    foreign = replace(later, features=replace(later.features, lang="xx"))
+    assert turn(foreign, report((siege, "Officers wait.")), ()) == ""
+
+
+def test_what_a_feed_states_counts_where_a_text_may_be_in_it() -> None:
+    """Short Finnish texts look Lithuanian; what states English may be anything."""
+    text = "Kuopion hotelli Puijo paloi: 5 kuollutta", "Hotelli Puijossa syttynyt palo vaati 5 ihmisen hengen."
+    assert report(text, lang="fi").features.lang == "fi"
+    german = "Der Bundestag stimmt am Freitag über das Gesetz ab", "Die Abgeordneten beraten seit Wochen darüber."
+    assert report(german, lang="en").features.lang == "de"
 
 
 def test_another_newsrooms_text_is_folded_in_every_language() -> None:

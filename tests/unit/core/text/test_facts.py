@@ -49,3 +49,48 @@ def test_any_text_has_facts(text: str, lang: str) -> None:
     """Whatever a feed sends: no error, and nothing empty."""
     found = facts.numbers(text, lang) | facts.names(text) | facts.designators(text) | {*facts.words(text)}
     assert all(found)
+
+
+@pytest.mark.parametrize(
+    ("lang", "one", "other"),
+    [
+        ("ru", "норильском", "норильске"),
+        ("ru", "кравцов", "кравцова"),
+        ("en", "лапину", "лапин"),
+        ("uk", "гусаров", "гусарова"),
+        ("uk", "лисичанську", "лисичанськ"),
+        ("pl", "wilczak", "wilczaka"),
+        ("pl", "warszawa", "warszawie"),
+        ("cs", "ostrava", "ostrave"),
+        ("fi", "koskinen", "koskisen"),
+        ("fi", "kalliossa", "kallion"),
+        ("hu", "debrecen", "debrecenben"),
+        ("el", "αλεξης", "αλεξη"),
+        ("de", "pohl", "pohls"),
+    ],
+)
+def test_case_forms_are_one_name(lang: str, one: str, other: str) -> None:
+    """Whoever is named in another case is named; in Cyrillic, whatever language is stated."""
+    assert facts.lacking({one, "kyiv"}, {other, "kyiv"}, lang) == set()
+    assert facts.lacking({other}, {one}, lang) == set()
+
+
+@pytest.mark.parametrize(
+    ("lang", "one", "other"),
+    [
+        ("ru", "словакия", "словения"),
+        ("ru", "австрия", "австралия"),
+        ("ru", "нигер", "нигерия"),
+        ("ru", "покров", "покровск"),
+        ("ru", "иран", "ирак"),
+        ("uk", "красноярськ", "краснодар"),
+        ("pl", "niger", "nigeria"),
+        ("fi", "iran", "irak"),
+        ("en", "georgia", "georgian"),
+        ("de", "essen", "esser"),
+    ],
+)
+def test_other_names_are_no_case_forms(lang: str, one: str, other: str) -> None:
+    """Names that begin alike are two, unless what follows are case endings of their language."""
+    assert facts.lacking({one}, {other}, lang) == {one}
+    assert facts.lacking({other}, {one}, lang) == {other}

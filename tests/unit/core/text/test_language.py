@@ -111,3 +111,17 @@ def test_languages_without_a_stemmer_are_known() -> None:
     assert not stemmed_script("санкція")
     assert not stemmed_script("制裁")
     assert stem(["санкції"], "uk") == ["санкціі"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("Верховна Рада ухвалила держбюджет на 2027 рік", "uk"),
+        ("Депутаты приняли бюджет, за него проголосовали 257 человек", "ru"),
+    ],
+)
+def test_letters_tell_ukrainian_from_russian(text: str, lang: str) -> None:
+    """What has letters that only one of them has is not taken for the other."""
+    guess = guess_language(text)
+    assert guess.likeliest[0] == lang
+    assert {"uk": "ru", "ru": "uk"}[lang] not in guess.likeliest
