@@ -285,8 +285,8 @@ async def test_a_message_that_cannot_be_read_is_not_passed_over() -> None:
         with unprivileged():
             error = await mail.refused()
         assert "1.a.host cannot be read: Permission denied" in str(error)
-        locked.chmod(0o644)
-        assert await mail.poll() == [("1.a.host", message("m1")), ("2.b.host", message("m2"))]
+        locked.chmod(0o644)  # which makes it the younger one
+        assert await mail.poll() == [("2.b.host", message("m2")), ("1.a.host", message("m1"))]
 
 
 @contextmanager
