@@ -30,6 +30,9 @@ _UNALERTED = {
     "alias": gettext_noop("same entry under another id"),
     "too_old": gettext_noop("older than first_poll allows"),
     "max_age": gettext_noop("older than the rule's max_age"),
+    "rule removed": gettext_noop("rule removed"),
+    "silenced": gettext_noop("silenced"),
+    "waits": gettext_noop("alert not decided yet"),
 }
 _JOINED = {
     JoinKind.COPY: "copy of",
@@ -45,6 +48,14 @@ _DIGESTS = {
 }
 _DELIVERY_REASONS = {
     "digest": gettext_noop("waiting for the digest"),
+    "quiet hours": gettext_noop("quiet hours"),
+    "silenced": gettext_noop("silenced"),
+    "cancelled manually": gettext_noop("cancelled manually"),
+    "no response; it may have arrived": gettext_noop("no response; it may have arrived"),
+    "sent twice without a response; it may have arrived": gettext_noop(
+        "sent twice without a response; it may have arrived"
+    ),
+    "given up after 72 h": gettext_noop("given up after 72 h"),
     "max_per_hour": gettext_noop("rate limit (max_per_hour)"),
     "refused": gettext_noop("rejected by the channel"),
     "deadly": gettext_noop("given up"),
@@ -79,7 +90,7 @@ def hit_outcome(hit: Hit) -> str:
     if hit.state is HitState.HELD and hit.reason in _DIGESTS:
         return f"alerted in a digest: {_DIGESTS[hit.reason]}"
     if hit.state in (HitState.HELD, HitState.SUPPRESSED):
-        return f"not alerted: {_UNALERTED.get(hit.reason, hit.reason)}".removesuffix(": ")
+        return f"not alerted: {_named(_UNALERTED, hit.reason)}".removesuffix(": ")
     return f"alerted: {hit.reason}" if hit.reason else "alerted"
 
 
@@ -140,7 +151,13 @@ def reason_of_alert(why: str, details: Sequence[HitDetail], *, update: bool) -> 
 
 def delivery_reason(reason: str) -> str:
     """Say in words why a delivery waits or was given up."""
-    return _DELIVERY_REASONS.get(reason, reason)
+    return _named(_DELIVERY_REASONS, reason)
+
+
+def _named(names: Mapping[str, str], reason: str) -> str:
+    """Replace the engine's word at the beginning of a reason; what a person wrote may follow (`silenced: air show`)."""
+    word, colon, more = reason.partition(": ")
+    return names.get(word, word) + colon + more
 
 
 def channel_service(channel: "Channel") -> str:

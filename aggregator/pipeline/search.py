@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from math import inf
-from time import monotonic
+from time import monotonic, thread_time
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, HitDetail, SearchOrder
@@ -67,21 +67,25 @@ async def search(
 ) -> SearchResult:
     """Return stored entries that a query line matches, in an order: the text index proposes, the rule decides.
 
-    A query that the index cannot narrow down (a regular expression) would read everything: it ends
-    with the entry in which `within_s` is over. By relevance there is one page, of the best that the index has.
+    A query that the index cannot narrow down (a regular expression) would read everything: it ends with the entry in
+    which `within_s` is over, counted from the index's first answer; what that proposes is given as much CPU time, so
+    that a busy machine finds no less. By relevance there is one page, of the best that the index has.
     Raises InvalidRule.
     """
     rule = rule_for_query(query, active.config.lists)
     index, words = RuleIndex([rule]), prefilter(rule)
-    deadline = monotonic() + within_s
+    deadline: float | None = None
     found: list[EntryMatch] = []
 
     def look(proposed: Sequence[Entry]) -> Entry | None:
         """Match in a thread; return the entry at which it stopped, with enough found or no time left."""
+        began = thread_time() if before is None else -inf
         for entry in proposed:
             if feed in ("", entry.feed) and lang in ("", entry.lang):
                 found.extend(matches_in(index, active, entry).values())
-            if (limit and len(found) == limit) or monotonic() > deadline:
+            if limit and len(found) == limit:
+                return entry
+            if deadline is None or (monotonic() > deadline and thread_time() - began > within_s):
                 return entry
         return None
 
@@ -89,6 +93,7 @@ async def search(
     size = RANKED if ranked else PAGE
     while True:
         proposed = await catalog.search(words, since=since, until=until, by=by, limit=size, before=before)
+        deadline = monotonic() + within_s if deadline is None else deadline
         try:
             stopped = await asyncio.to_thread(look, proposed)
         except asyncio.CancelledError:

@@ -96,7 +96,7 @@ def ago(at: datetime | None, now: datetime) -> str:
 def outcome(hit: Hit) -> str:
     """Say in words what became of a hit."""
     head, colon, reason = hit_outcome(hit).partition(": ")
-    return gettext(head) + colon + gettext(reason)
+    return gettext(head) + colon + _translated(reason)
 
 
 def display_name(word: str) -> str:
@@ -111,7 +111,13 @@ def attempt_name(attempt: str) -> str:
 
 def reason(word: str) -> str:
     """Say in words why a delivery waits or was given up."""
-    return gettext(delivery_reason(word))
+    return _translated(delivery_reason(word))
+
+
+def _translated(reason: str) -> str:
+    """Translate a reason up to its colon, behind which is what a person wrote."""
+    word, colon, more = reason.partition(": ")
+    return gettext(word) + colon + more
 
 
 def moment(at: datetime | None, now: datetime, zone: tzinfo) -> Markup | str:

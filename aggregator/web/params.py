@@ -207,18 +207,20 @@ PageParams = Annotated[PageQuery, Query()]
 def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
     """Return the filters of an address (`rule=x&since=7d`, or all of it) as a view keeps them.
 
-    With a `q` it is a search. Where a page was, and what it said, is left out.
+    With a `q` it is a search. Other parameters are left out.
 
-    Raises WrongView for a parameter that is not a filter, ValidationError; 422 for an instant that is none.
+    Raises WrongView for a mistyped filter, and where there is none but other parameters; ValidationError; 422 for an
+    instant that is none.
     """
     if "?" in address:
         address = address.partition("?")[2]
     given = dict(parse_qsl(address.partition("#")[0], max_num_fields=50, keep_blank_values=True))
     question = given.get("q", "").strip()
     filters = (*SEARCH_FILTERS, "q") if question else (*FILTERS, "show")
-    if unknown := sorted(set(given) - PAGE_PARAMS - {*filters, "q"}):
-        hint = did_you_mean(unknown[0], filters) or f"; filters are {', '.join(filters)}"
-        raise WrongView(f"{unknown[0]!r} is not a filter{hint}")
+    for name in sorted(set(given) - PAGE_PARAMS - {*filters, "q"}):
+        near = did_you_mean(name, filters)
+        if near or not any(map(given.get, filters)):
+            raise WrongView(f"{name!r} is not a filter{near}; filters are {', '.join(filters)}")
     if not question and given.get("show") in ("todo", "relevant", "irrelevant"):  # the tabs of the Hits page
         given |= {"todo": "true"} if given["show"] == "todo" else {"mark": given["show"]}
     kept = {name: given[name] for name in (SEARCH_FILTERS if question else FILTERS) if given.get(name)}

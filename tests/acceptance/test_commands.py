@@ -153,6 +153,7 @@ def _labels_notes_and_views(world: Installation, story: str) -> None:
     assert {hit["rule"] for hit in world.json("hits", "list", "--view", "sanctions-all")} == {"caatsa"}
     assert "mark" in world.refused("views", "save", "x", "mark=splendid", code=2)
     assert "did you mean 'rule'" in world.refused("views", "save", "x", "rul=caatsa", code=2)
+    assert "filters are rule, feed" in world.refused("views", "save", "x", "foo=bar", code=2)
     assert "did you mean 'caatsa'" in world.refused("views", "save", "x", "rule=catsa")
     pasted = world.json(
         "views", "save", "Pasted", "http://127.0.0.1:8080/?rule=caatsa&show=relevant&facets=1&n=3#hit-1"

@@ -8,9 +8,21 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from aggregator.core.highlight import Run, differences, spellings_by_field
-from aggregator.core.model import AlertKind, DeliveryState, Health, Span
-from aggregator.web.filters import DISPLAY_NAMES, attempt_name, capitalize, display_name, full, period, stamp
+from aggregator.core.model import AlertKind, DeliveryState, Health, HitState, Span
+from aggregator.web.filters import (
+    DISPLAY_NAMES,
+    attempt_name,
+    capitalize,
+    display_name,
+    full,
+    outcome,
+    period,
+    reason,
+    stamp,
+)
+from aggregator.web.language import language, speaking
 from aggregator.web.templating import keep_together
+from tests.support.records import hit
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 OSLO = ZoneInfo("Europe/Oslo")
@@ -40,6 +52,16 @@ def test_every_stored_state_has_a_name_for_people() -> None:
         "healthy", "unusually quiet", "given up", "not sent", "retrying",
     ]  # fmt: skip
     assert [attempt_name(word) for word in ("sent", "retry", "dead")] == ["sent", "failed", "failed for good"]
+
+
+def test_reasons_are_in_the_language_of_the_page_up_to_what_a_person_wrote() -> None:
+    """The engine's words are translated, a colleague's are not."""
+    with speaking(language("de")):
+        assert reason("quiet hours") == "Ruhezeit"
+        assert reason("silenced: air show") == "stummgeschaltet: air show"
+        assert outcome(hit(state=HitState.SUPPRESSED, reason="silenced: air show")).endswith(
+            "stummgeschaltet: air show"
+        )
 
 
 def test_a_sentence_begins_and_names_keep_their_letters() -> None:

@@ -86,6 +86,16 @@ def test_nothing_is_too_long_for_a_phone(site: Site, open_page: Opener) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
+def test_tables_fit_a_narrow_window_in_every_language(site: Site, open_page: Opener) -> None:
+    """Beside the navigation they are narrowest, and German and French headings longest; no word is broken."""
+    page = open_page("/", width=1024)
+    for language in ("en", "de", "fr", "nb"):
+        page.context.add_cookies([{"name": "aggregator_language", "value": language, "url": site.address}])
+        for path in ("/rules", "/feeds"):
+            page.goto(site.address + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1024, (language, path)
+
+
 def test_login_page_stands(browser: object, site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """The login form, wrong and right."""
     site.backend.web(password="secret words")

@@ -69,6 +69,18 @@ async def test_search_that_no_index_helps_says_how_far_it_looked(catalog: Memory
     assert (whole.found, whole.more) == (answer.found, None)
 
 
+async def test_an_index_that_answers_late_costs_no_results(catalog: MemoryCatalog) -> None:
+    """A disk that sleeps, or a busy machine: the time is that of the matching."""
+
+    class Late(MemoryCatalog):
+        async def search(self, *asked: Any, **how: Any) -> tuple[Entry, ...]:
+            await asyncio.sleep(0.05)
+            return await super().search(*asked, **how)
+
+    answer = await search(Late(catalog._tables), SETUP, "talks", limit=3, within_s=0.04)
+    assert (len(answer.found), answer.searched_back_to) == (3, None)
+
+
 @pytest.fixture(scope="module")
 def long_texts() -> MemoryCatalog:
     """Entries of 90 kB in which hundreds of words occur."""
