@@ -33,7 +33,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
     def __init__(self, baseuri: str, *arguments: Any) -> None:
         self._document = baseuri
         self._strange: list[str] = []  # open elements from the first one of a vocabulary that nobody knows
-        self._described = self._resolves_link = self._link_is_text = False
+        self._described = self._resolves_link = self._link_is_text = self._link_is_own = False
         self._title_before = -1
         self._permalink = True
         self._depths: dict[str, int] = {}
@@ -196,6 +196,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         super()._start_link(attrs_d)
         self._resolves_link = False
         self._link_is_text = "href" not in attrs_d
+        self._link_is_own = attrs_d.get("rel", "alternate") == "alternate"
         if entry is not None and not self._link_is_text and not (before and entry.get("link_is_text")):
             self._own_link(entry, before)
         elif before is not None:
@@ -207,9 +208,13 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         self._resolves_link = True
         super()._end_link()
         self._resolves_link = False
-        if entry is not None and self._link_is_text:
+        if entry is not None and self._link_is_text and not self._link_is_own:
+            entry.pop("link", None)
+            entry.update({"link": before} if before else {})
+        elif entry is not None and self._link_is_text:
+            written = entry.get("link")
             self._own_link(entry, before)
-            entry["link_is_text"] = bool(entry.get("link"))
+            entry["link_is_text"] = bool(written) and entry.get("link") == written
         self._link_is_text = False
 
     def _own_link(self, entry: Any, before: str | None) -> None:

@@ -31,6 +31,7 @@ NO_TITLE: Text = ("", "text/plain")
 OTHER_TITLES = ("dc_title", "itunes_title", "media_title")  # which make a headline for want of one, in this order
 Quarantined = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
 
+_NO_TEXT = ("image/", "audio/", "video/")  # in base 64
 _CDATA = re.compile(r"<! ?\[ ?CDATA ?\[", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -146,6 +147,8 @@ def headline(title: Text, literal: bool) -> str:
 def text(value: Text) -> str:
     """Return the visible text of a value, by its media type."""
     written, kind = value
+    if kind.startswith(_NO_TEXT):
+        return ""
     if "<![" in written or "<! [" in written:  # escaped together with what it holds
         written = _without_cdata(written)
     if kind == "text/plain":

@@ -5,6 +5,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from aggregator.core.text.prolog import is_feed
 from aggregator.parse.dates import instant
 from aggregator.parse.normalize import RawEntry, RawFeed, address
 from aggregator.parse.payload import Payload, Rejected
@@ -15,9 +16,9 @@ MAX_POSTS = 500
 
 
 def is_telegram(body: bytes) -> bool:
-    """Tell whether a page is Telegram's, by its elements' classes."""
+    """Tell whether a page is Telegram's, by its elements' classes; a feed may quote them."""
     start = body[:_LOOK_AT]
-    return b"tgme_" in start and _TELEGRAM.search(start) is not None
+    return b"tgme_" in start and _TELEGRAM.search(start) is not None and not is_feed(body)
 
 
 def telegram(source: Payload) -> RawFeed:

@@ -6,6 +6,7 @@ than are read, those that are not remembered come first.
 
 import re
 from hashlib import blake2b
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 from xml.parsers.expat import ExpatError, ParserCreate
 
@@ -49,18 +50,20 @@ def _read(source: Payload, memory: bytes | None) -> Found | None:
     try:
         rows.take(body)
     except ExpatError as error:
-        rows = _Rows()
+        rows = _Rows(":")  # many declare no namespace of their extensions
         try:
             rows.take(repair.ampersands(body))
         except ExpatError:
-            if rows.root in (None, "urlset", "sitemapindex"):
+            if rows.root is None:
                 raise sniff.reject(body, str(error)) from None
+            if rows.root in ("urlset", "sitemapindex"):
+                raise Rejected(f"The sitemap is not well-formed XML ({error}).", "broken") from None
     if rows.root == "sitemapindex":
         parts = [(found, row.get("lastmod", "")) for row in rows.found if (found := address(row.get("loc")))]
         return Found(RawFeed(), len(parts), parts=tuple(dict(parts[:MAX_PARTS]).items()))
     if rows.root != "urlset":
         return None
-    return _selected([entry for row in rows.found if (entry := _entry(row))], memory)
+    return _selected([entry for row in rows.found if (entry := _entry(row, source.url))], memory)
 
 
 def _of_list(body: bytes, memory: bytes | None) -> Found:
@@ -97,8 +100,8 @@ def _unpacked(memory: bytes | None) -> frozenset[bytes]:
     return frozenset(data[at : at + _HASH_BYTES] for at in range(0, len(data), _HASH_BYTES))
 
 
-def _entry(row: dict[str, str]) -> RawEntry | None:
-    link = address(row.get("loc"))
+def _entry(row: dict[str, str], base: str = "") -> RawEntry | None:
+    link = address(row.get("loc"), base)
     if not link:
         return None
     raw = RawEntry()
@@ -132,9 +135,13 @@ def title_of(url: str) -> str:
 
 
 class _Rows:
-    """The values of each `<url>` or `<sitemap>`, by local name; those of Google's extensions with `news:` before it."""
+    """The values of each `<url>` or `<sitemap>`, by local name; those of Google's extensions with `news:` before it.
 
-    def __init__(self) -> None:
+    `mark` separates namespaces, or else prefixes, from local names.
+    """
+
+    def __init__(self, mark: Literal[" ", ":"] = " ") -> None:
+        self._mark = mark
         self.root: str | None = None
         self.found: list[dict[str, str]] = []
         self._row: dict[str, str] | None = None
@@ -143,7 +150,7 @@ class _Rows:
 
     def take(self, body: bytes) -> None:
         """Read a document. Raises ExpatError, Rejected."""
-        parser = ParserCreate("utf-8", " ")
+        parser = ParserCreate("utf-8", self._mark if self._mark == " " else None)
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -154,7 +161,7 @@ class _Rows:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise rejected_as_hostile(f"The sitemap is nested more than {MAX_DEPTH} levels deep.")
-        local = name.rpartition(" ")[2]
+        local = name.rpartition(self._mark)[2]
         if self._depth == 1:
             self.root = local
         elif self._depth == 2 and local in ("url", "sitemap"):
@@ -162,7 +169,7 @@ class _Rows:
         self._text.clear()
 
     def _end(self, name: str) -> None:
-        space, _, local = name.rpartition(" ")
+        space, _, local = name.rpartition(self._mark)
         if self._depth == 2:
             if self._row:
                 self.found.append(self._row)

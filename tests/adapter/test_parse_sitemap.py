@@ -108,3 +108,16 @@ def test_addresses_beyond_those_that_are_read_are_found_when_they_are_new() -> N
     after = reading(plain(*old), SITEMAP, memory=before.memory)
     assert (links(after), after.parse_level) == (["https://a.example/the-new-page"], "delta")
     assert reading(plain(*old), SITEMAP, memory=after.memory).entries == ()
+
+
+@pytest.mark.parametrize("prefix", ["news:", "n:news_"])
+def test_an_undeclared_extension_costs_nothing(prefix: str) -> None:
+    """A sitemap whose generator forgot a namespace is read; one that is cut off says so."""
+    rows = (
+        "<url><loc>/a-b-c</loc><news:news><news:title>AT&T and CAATSA</news:title>"
+        "<image:image><image:title>No</image:title></image:image></news:news></url>"
+    ).replace("news:", prefix)
+    found = reading(f"<urlset {SPACE}>{rows}</urlset>", SITEMAP)
+    assert titles(found) == ["AT&T and CAATSA" if prefix == "news:" else "A b c"]
+    assert links(found)[0].endswith("/a-b-c")
+    assert "sitemap is not well-formed" in refusal(f"<urlset {SPACE}>{rows}", SITEMAP).message

@@ -101,6 +101,27 @@ def test_an_entry_has_its_own_headline_and_link(other: str) -> None:
         assert "Lead" in row[SUMMARY] + row[CONTENT]
 
 
+def test_a_link_that_is_not_the_page() -> None:
+    """A written link is what its relation says; an empty one is none."""
+    file, page = "<link rel='enclosure'>https://site.example/f.pdf</link>", "<atom:link href='https://site.example/1'/>"
+    for inside in (file + page, page + file, "<link/>" + page + file):
+        row = entry(f"<title>t</title>{inside}")
+        assert (row[LINK], row[FILES]) == ("https://site.example/1", ("https://site.example/f.pdf",))
+
+
+def test_a_feed_may_quote_telegram() -> None:
+    """What bridges copy from a channel's preview makes no preview of their feed."""
+    inside = '<title>t</title><description><![CDATA[<div class="tgme_widget_message_text">CAATSA</div>]]></description>'
+    assert entry(inside)[SUMMARY] == "CAATSA"
+
+
+def test_a_picture_in_base_64_is_no_text() -> None:
+    """Atom may carry any content inline (RFC 4287, 4.1.3.3)."""
+    inside = '<title>t</title><id>urn:1</id><summary>s</summary><content type="image/png">iVBORw0KGgo=</content>'
+    (row,) = parsed(f"<feed xmlns='http://www.w3.org/2005/Atom'><title>F</title><entry>{inside}</entry></feed>").entries
+    assert (row[SUMMARY], row[CONTENT]) == ("s", "")
+
+
 @pytest.mark.parametrize(
     ("others", "headline"),
     [

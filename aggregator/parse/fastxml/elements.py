@@ -116,7 +116,7 @@ def resolved_link(found: dict[str, str], base: str) -> tuple[str, str | None, bo
     relation = found.get("rel", "alternate")
     written = found.get("url", found.get("uri", found.get("href")))
     if not written and "href" not in found:
-        return relation, None, True, False
+        return relation, None, relation == "alternate", False
     kind = found.get("type", "application/atom+xml" if relation == "self" else "text/html")
     page = relation == "alternate" and KINDS.get(kind, kind) in ("text/html", "application/xhtml+xml")
     return relation, resolve(base, written or found["href"]), page, not page and is_file(relation, kind)
