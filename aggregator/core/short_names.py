@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 _FORM = re.compile(r"\s*([a-z][a-z-]*)\s*:\s*(?!//)([^|]*?)\s*((?:\|[^|]*)*)")
+_HANDLE = re.compile(r"@[\w.-]+@[\w-]+(?:\.[\w-]+)+")  # as it is written in the fediverse
 _COUNTRY = {  # where a language's edition of Google News is published, if not in the country of the same code
     "en": "US", "no": "NO", "nb": "NO", "sv": "SE", "da": "DK", "uk": "UA", "ar": "EG", "he": "IL", "fa": "IR",
     "zh": "CN", "ja": "JP", "ko": "KR", "cs": "CZ", "el": "GR", "hi": "IN", "et": "EE", "sr": "RS", "sl": "SI",
@@ -41,7 +42,7 @@ class Service(NamedTuple):
 
 def expand(text: str) -> str | None:
     """Return the address that a short name stands for; None: it is none. Raises BadShortName."""
-    found = _FORM.fullmatch(text)
+    found = _FORM.fullmatch(f"mastodon:{text.strip()}" if _HANDLE.fullmatch(text.strip()) else text)
     service = SERVICES.get(found[1]) if found else None
     if not found or service is None:
         return None

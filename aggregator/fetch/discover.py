@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from aggregator.core.errors import FetchError
+from aggregator.core.errors import FetchError, Forbidden
 from aggregator.core.model import Fetched, ParsedFeed
 from aggregator.core.polling.intervals import usual_gap
 from aggregator.core.text import charset
@@ -36,6 +36,7 @@ application/x-atom+xml application/x-rdf+xml text/xml text/rss text/rss+xml text
 text/rdf text/rdf+xml application/x-feed+json application/jsonfeed+json application/feed
 """
 LOOSE_TYPES = frozenset(_LOOSE.split())
+OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+-]*:(?!\d)")
 FEED_SCHEME = re.compile(r"(?:feeds?|pcast|itpc|podcast|rss|zune):", re.IGNORECASE)
 NAMED = re.compile(r"\b(?:rss|atom|rdf|feeds?|json ?feed|xml feed)\b", re.IGNORECASE)
 ICON = re.compile(r"(?<![^\W_])rss(?![^\W_])", re.IGNORECASE)
@@ -111,9 +112,15 @@ def _known_places(url: str) -> tuple[str, ...]:
 
 
 def _addresses(url: str) -> tuple[str, ...]:
-    """Return the addresses that a pasted text may mean; a bare name is tried as well."""
+    """Return the addresses that a pasted text may mean; a bare name is tried as well. Raises Forbidden."""
     meant = pasted_urls(url)
-    return meant if "://" in meant[0] else (f"https://{meant[0]}", f"http://{meant[0]}")
+    bare = meant[0]
+    if "://" in bare or OTHER_SCHEME.match(bare):  # which the transport names
+        return meant
+    if not bare or bare.startswith(("/", "./", "../", "~")):
+        what = f"{bare!r} is the name of a file, not a web address" if bare else "there is no address"
+        raise Forbidden(f"{what}; write for example https://example.org", url=url, transient=False)
+    return (f"https://{bare}", f"http://{bare}")
 
 
 def declared(page: Response) -> tuple[str, ...]:

@@ -54,7 +54,9 @@ TLS_REASON = re.compile(r"error:[0-9A-Fa-f]+:[^:]*:[^:]*:(.+)")
 
 def describe_resolution(error: OSError, *, host: str, url: str, hops: tuple[tuple[int, str], ...]) -> FetchError:
     """Return the application's error for a name that could not be looked up."""
-    if isinstance(error, socket.gaierror):
+    if host.endswith(".onion"):
+        reason = "a hidden service is reached by its proxy only: set `proxy: socks5h://HOST:PORT` for this feed"
+    elif isinstance(error, socket.gaierror):
         again = error.errno == socket.EAI_AGAIN
         reason = "host name could not be resolved (DNS)" if again else "host not found (DNS)"
     else:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aggregator.core.errors import BadStatus, Forbidden, Unreachable
 from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.text.bundles import bundled
+from aggregator.fetch.error_messages import describe_resolution
 from aggregator.fetch.mail_limits import MAX_MESSAGE_BYTES, PER_POLL, Messages
 from aggregator.fetch.ssrf import AddressPolicy
 
@@ -96,7 +97,7 @@ class MailFetcher:
         try:
             found = await loop.getaddrinfo(box.host, box.port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise Unreachable(f"{box.host}: {error.strerror or 'no such host'}", url=feed.url) from error
+            raise describe_resolution(error, host=box.host, url=feed.url, hops=()) from error
         given = self._policy.given_to(box.host, box.port, tuple(str(info[4][0]) for info in found))
         refusals = [self._policy.refusal(str(info[4][0]), box.port, box.host, given) for info in found]
         permitted = [info for info, refusal in zip(found, refusals, strict=True) if refusal is None]

@@ -48,7 +48,7 @@ def parse_url(text: str) -> ParsedUrl:
         raise Forbidden(f"{named} supported; use http or https", url=text, transient=False)
     authority = AUTHORITY.match(text)
     if authority is None or not authority[1]:
-        raise Forbidden("the URL has no host", url=text, transient=False)
+        raise Forbidden("the URL has no host; write for example https://example.org/feed", url=text, transient=False)
     if "@" in authority[1]:
         raise Forbidden("a URL must not contain credentials; use `auth`", url=_bare(text), transient=False)
     if "\\" in authority[1] or UNPRINTABLE.search(authority[1]):
@@ -75,7 +75,7 @@ def _address(text: str) -> ParsedUrl:
     except ValueError as error:  # UnicodeError, too
         raise Forbidden(f"not a web address: {_shown(str(error))}", url=text, transient=False) from error
     if not host or not port or not host.isascii():
-        raise Forbidden("the URL has no host", url=text, transient=False)
+        raise Forbidden("the URL has no host; write for example https://example.org/feed", url=text, transient=False)
     if "[" in text.split("/", 3)[2] and ":" not in host:
         raise Forbidden("not a web address: only IPv6 addresses go in brackets", url=text, transient=False)
     if wrong := host_error(host):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.core.errors import BadStatus, ParseError, Unreachable
+from aggregator.core.errors import BadStatus, FetchError, ParseError, Unreachable
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
 from aggregator.core.settings import Http, Polling
 from aggregator.fetch import open_fetcher
@@ -303,3 +303,23 @@ async def test_a_server_that_fails_is_asked_once(status: int) -> None:
         with pytest.raises(BadStatus, match=str(status)):
             await found(site)
         assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (" ", "no address; write for example"),
+        ("/etc/passwd", "name of a file"),
+        ("../feeds.opml", "name of a file"),
+        ("http://", "no host; write for example"),
+        ("javascript:alert(1)", "javascript: is not supported"),
+        ("mailto:ann@site.example", "mailto: is not supported"),
+        ("data:text/xml,<rss/>", "data: is not supported"),
+        ("x.onion", "proxy: socks5h://"),
+    ],
+)
+async def test_what_is_no_address_is_not_asked_for(text: str, words: str) -> None:
+    """The message names what it is, or what is missing."""
+    async with open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        with pytest.raises(FetchError, match=words):
+            await discover(text, fetcher.transport, read)

@@ -10,6 +10,7 @@ CASES = {
     "youtube:NATO": "https://www.youtube.com/feeds/videos.xml?user=NATO",
     "telegram:@durov": "https://t.me/s/durov",
     "mastodon:@user@social.example": "https://social.example/@user.rss",
+    " @user@social.example ": "https://social.example/@user.rss",
     "mastodon:#osint@social.example": "https://social.example/tags/osint.rss",
     "bluesky:nato.int": "https://bsky.app/profile/nato.int/rss",
     "bluesky:someone": "https://bsky.app/profile/someone.bsky.social/rss",
