@@ -8,6 +8,7 @@ import socket
 import pycurl
 
 from aggregator.core.errors import FetchError, TooLarge, Unreachable
+from aggregator.core.text.tls import CERTIFICATE, certificate_fault
 from aggregator.fetch.resolver import numeric
 
 # CURLPX_* of curl/curl.h, which pycurl has no names of.
@@ -26,17 +27,6 @@ CREDENTIALS = 33  # USER_REJECTED
 NOT_HTTP = frozenset({1, 8})  # UNSUPPORTED_PROTOCOL (HTTP/0.9), WEIRD_SERVER_REPLY
 PROXY = 97
 TOO_LARGE = 100
-CERTIFICATE = {
-    9: "certificate is not valid yet",
-    10: "certificate expired",
-    18: "certificate is self-signed",
-    19: "certificate chain contains a self-signed certificate",
-    20: "certificate is from an unknown issuer",
-    21: "certificate chain is incomplete",
-    23: "certificate was revoked",
-    62: "certificate is for another name",
-    64: "certificate is for another address",
-}
 SYSTEM = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
@@ -103,7 +93,7 @@ def _reason(handle: pycurl.Curl, code: int, message: str, host: str) -> str:
 def _certificate(found: int, host: str) -> str:
     """Return what is wrong with a certificate (X509_V_ERR_*); libcurl compares names itself."""
     if found > UNSPECIFIED:
-        return CERTIFICATE.get(found, f"certificate not trusted (code {found})")
+        return certificate_fault(found)
     return CERTIFICATE[64 if numeric(host) else 62]
 
 

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from aggregator.core.errors import BadStatus, TooLarge, Unreachable
+from aggregator.core.text.tls import certificate_fault, handshake_fault
 from aggregator.fetch.mail_limits import MAX_MESSAGE_BYTES, PER_POLL, Messages
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class ImapSession:
         try:
             return self._read(seen)
         except ssl.SSLCertVerificationError as error:
-            raise Unreachable(f"{host}: the certificate is not valid ({error.verify_message})", url=url) from error
+            raise Unreachable(f"{host}: TLS: {certificate_fault(error.verify_code)}", url=url) from error
+        except ssl.SSLError as error:
+            raise Unreachable(f"{host}: TLS: {handshake_fault(error.reason)}", url=url) from error
         except imaplib.IMAP4.error as error:
             raise Unreachable(f"{host}: the mail server ended the conversation", url=url, connected=True) from error
         except (OSError, EOFError, ValueError, IndexError) as error:  # ValueError: an answer that is none

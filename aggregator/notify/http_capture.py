@@ -12,6 +12,7 @@ more than is of use, decoded under a limit, and with one deadline for all of it.
 
 import io
 import socket
+import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from time import monotonic
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests import sessions
@@ -29,6 +31,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
 from aggregator.core.text.http_dates import http_date, retry_after_s
 from aggregator.core.text.sanitize import clean_text
+from aggregator.core.text.tls import certificate_fault, handshake_fault
 from aggregator.notify.acceptance import Refusal
 from aggregator.notify.bounded import Bounded, Overlong
 
@@ -196,11 +199,11 @@ def _record(notes: HttpCapture, response: requests.Response) -> None:
     notes.status = response.status_code
     served_at = http_date(response.headers.get("Date", ""))
     notes.retry_after_s = retry_after_s(response.headers.get("Retry-After", ""), served_at)
-    if response.ok:
+    if response.status_code < 300:
         notes.refused = notes.refused or notes.read_refusal(response.content)
         notes.read_answer(response)
     else:
-        notes.answer = clean_text(response.content.decode("utf-8", "replace"), MAX_CHARS)
+        notes.answer = _redirect(response) or clean_text(response.content.decode("utf-8", "replace"), MAX_CHARS)
 
 
 def _never_left(error: requests.RequestException) -> bool:
@@ -212,19 +215,54 @@ def _never_left(error: requests.RequestException) -> bool:
 
 
 def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Tell whether an error of this kind is the cause: the libraries wrap each other's errors."""
+    """Tell whether an error of this kind is the cause."""
+    return _cause(error, kind) is not None
+
+
+def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """Return the error of this kind that is the cause: the libraries wrap each other's errors. None: there is none."""
     for _ in range(10):
         if error is None or isinstance(error, kind):
             break
-        inner = next((one for one in error.args if isinstance(one, BaseException)), None)
+        parts = (*error.args, getattr(error, "reason", None))
+        inner = next((one for one in parts if isinstance(one, BaseException)), None)
         error = inner or error.__cause__ or error.__context__
-    return isinstance(error, kind)
+    return error if isinstance(error, kind) else None
+
+
+def describe_tls(error: ssl.SSLError) -> str:
+    """Describe a TLS connection that failed, for a person."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {certificate_fault(error.verify_code)}"
+    return f"TLS: {handshake_fault(error.reason)}"
+
+
+def _redirect(response: requests.Response) -> str:
+    """Say where a receiver wants to be asked instead, without what may be a token; "" if it does not."""
+    location = response.headers.get("Location", "")
+    if response.status_code // 100 != 3 or not location:
+        return ""
+    asked = urlsplit(response.request.url or "")
+    try:
+        there = urlsplit(urljoin(response.request.url or "", location))
+    except ValueError:
+        there = urlsplit("")
+    if there.scheme not in ("http", "https") or not there.netloc:
+        return "redirects to something that is no web address"
+    if (there.scheme, there.netloc) != (asked.scheme, asked.netloc):
+        where = f"{there.scheme}://{clean_text(there.netloc.rpartition('@')[2], 100)}"
+    elif there.path == asked.path + "/":
+        where = "the same address with a / at its end"
+    else:
+        where = "another path of the same server"
+    return f"redirects to {where}; redirects are not followed, write the new address in the channel"
 
 
 def _describe_error(error: requests.RequestException) -> str:
     """Describe the failure for a person, without the URL (it may hold a token)."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "TLS error: the certificate or the connection was rejected"
+        cause = _cause(error, ssl.SSLError)
+        return describe_tls(cause) if isinstance(cause, ssl.SSLError) else "TLS: handshake failed"
     if isinstance(error, requests.ConnectTimeout):
         return "connection timed out"
     if _caused_by(error, Overlong):

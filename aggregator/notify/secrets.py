@@ -8,7 +8,9 @@ from pydantic import SecretStr
 from aggregator.core.redaction import MIN_SECRET_CHARS
 from aggregator.core.settings import Channel
 
-_PUBLIC_FIELDS = frozenset({"host", "port", "to", "targets", "from", "name", "smtp", "mode", "format", "user", "topic"})
+_PUBLIC_FIELDS = frozenset(
+    {"host", "port", "to", "cc", "bcc", "reply", "targets", "from", "name", "smtp", "mode", "format", "user", "topic"}
+)
 
 
 def secrets_of(channel: Channel) -> tuple[str, ...]:

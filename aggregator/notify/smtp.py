@@ -32,7 +32,7 @@ from aggregator.core.text.sanitize import clean_text
 from aggregator.notify.acceptance import Refusal
 from aggregator.notify.bounded import Bounded
 from aggregator.notify.formats import RenderedMessage
-from aggregator.notify.http_capture import DEFAULT_ANSWER_S, HttpCapture
+from aggregator.notify.http_capture import DEFAULT_ANSWER_S, HttpCapture, describe_tls
 
 MAX_REPLY_BYTES = 16 * 1024  # of a reply with all of its lines; a server names a few dozen extensions
 SEVEN_BITS = SMTP.clone(cte_type="7bit")
@@ -135,6 +135,8 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             self._refused(error.smtp_code, error.smtp_error)
         except smtplib.SMTPException as error:
             self.notes.failure = clean_text(f"connection to the mail server lost: {error}", 300)
+        except ssl.SSLError as error:
+            self.notes.failure = f"mail server {self.smtp_host}:{self.port}: {describe_tls(error)}"
         except OSError as error:
             self.notes.failure = f"mail server {self.smtp_host}:{self.port}: {error.strerror or error}"
         else:

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,9 +19,11 @@ from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
+from aggregator.core.text.tls import certificate_fault, handshake_fault
 from aggregator.core.values import Referring
 from aggregator.notify import check_channels, open_notifier, recipients
 from benchmarks.alert_samples import alerts
+from tests.support.certificates import server_context
 from tests.support.receivers import Receiver, Request, free_port, receiver
 
 WEB = "a webhook's url must start with https:// or http://"
@@ -404,3 +409,70 @@ async def test_a_renewed_secret_in_one_of_several_addresses() -> None:
         one, two = (several(f"http://u:{secret}@h.example/a", "http://h.example/b") for secret in ("old", "new"))
         assert recipients(one) == recipients(two)
     assert [request.path for request in peer.requests] == ["/a/new", "/b/new"]
+
+
+@contextmanager
+def over_tls(name: str) -> Iterator[int]:
+    """A server that shakes hands with this certificate; "" answers in plain text, "gone" hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with suppress(OSError), connection:
+                connection.recv(1, 0 if name in ("", "gone") else socket.MSG_PEEK)
+                if not name:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                elif name != "gone":
+                    server_context(name).wrap_socket(connection, server_side=True)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("good", "certificate is from an unknown issuer"),
+        ("", "the server does not speak TLS on this port"),
+        ("gone", "connection lost before a response"),
+    ],
+)
+async def test_a_tls_connection_that_fails_says_why(name: str, words: str) -> None:
+    """It is tried again, since nothing was sent, and the person knows whom to ask for what."""
+    with over_tls(name) as port:
+        error = await failure(webhook(f"https://127.0.0.1:{port}/hook"))
+    assert words in str(error)
+    assert error.transient
+
+
+def test_words_for_certificates_and_handshakes() -> None:
+    """What OpenSSL says by a number or in capitals; what it may say tomorrow stays readable."""
+    assert certificate_fault(10) == "certificate expired"
+    assert certificate_fault(99) == "certificate not trusted (code 99)"
+    assert handshake_fault("TLSV13_ALERT_CERTIFICATE_REQUIRED") == "the server asks for a client certificate"
+    assert handshake_fault("TLSV1_ALERT_PROTOCOL_VERSION") == handshake_fault("UNSUPPORTED_PROTOCOL")
+    assert handshake_fault("SOMETHING_NEW") == "handshake failed (something new)"
+    assert handshake_fault(None) == "handshake failed"
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "words"),
+    [
+        ("/hook", "https://elsewhere.example/x?token=a-secret-token", "https://elsewhere.example;"),
+        ("/hook", "/hook/", "the same address with a / at its end;"),
+        ("/hook", "login", "another path of the same server;"),
+        ("/hook", "//user:a-secret-token@other.example:8443/x", "http://other.example:8443;"),
+        ("/hook", "javascript:alert(1)", "something that is no web address"),
+        ("/hook", "http://[", "something that is no web address"),
+    ],
+)
+async def test_a_redirect_says_where_to(path: str, location: str, words: str) -> None:
+    """It is not followed; the person reads what to write instead, without what may be a token."""
+    with receiver() as peer:
+        peer.answer = lambda _request: (308, {"Location": location}, b"{}")
+        error = await failure(webhook(peer.url + path))
+    assert str(error).startswith(f"channel hook: 127.0.0.1: HTTP 308: redirects to {words}")
+    assert not error.transient
+    assert "a-secret-token" not in str(error)

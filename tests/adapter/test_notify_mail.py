@@ -173,7 +173,7 @@ async def test_one_who_is_refused_keeps_the_mail_from_nobody_else(copied: str) -
         box.refuse["bad@example.org"] = "550 5.1.1 no such user"
         receipt = await send(to)
         assert box.recipients == [["ann@example.org", "bob@example.org"]]
-        assert receipt.detail == "ann@example.org: accepted (250), but not for ***: 550 5.1.1 no such user"
+        assert receipt.detail == "ann@example.org: accepted (250), but not for bad@example.org: 550 5.1.1 no such user"
         box.refuse["bob@example.org"] = "450 4.2.0 greylisted"
         receipt = await send(to)
         assert box.recipients[1:] == [["ann@example.org"]]
