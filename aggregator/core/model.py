@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, Protocol
+from math import log
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
@@ -444,16 +445,33 @@ class Features(Struct, frozen=True, kw_only=True):
     vector: bytes = b""
 
 
+class Rarities(dict[str, float]):
+    """How rare stems and anchors are: the logarithm of the inverse share of documents, at least 0.
+
+    Each is worked out when it is first asked for. `prior` documents are taken for seen before the first.
+    """
+
+    def __init__(self, documents: int, counts: Mapping[str, int], prior: int) -> None:
+        super().__init__()
+        self._documents, self._counts = documents + prior, counts
+
+    def __missing__(self, stem: str) -> float:
+        rarity = self[stem] = max(0.0, log(self._documents / (self._counts.get(stem, 0) + 1)))
+        return rarity
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)  # because a Struct compares all of its fields
 class Frequencies:
-    """In how many of `documents` each stem and anchor occurred; frozen while a poll is routed.
+    """In how many of `documents` each stem and anchor occurred, and how rare it is; frozen while a poll is routed."""
 
-    `rarities` remembers what was computed from that.
-    """
+    PRIOR: ClassVar[int] = 400  # documents: one word in few texts is not yet a frequent word
 
     documents: int = 0
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    rarities: dict[str, float] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    rarities: Rarities = dataclasses.field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rarities", Rarities(self.documents, self.counts, self.PRIOR))
 
 
 class Vocabulary(Struct, frozen=True):

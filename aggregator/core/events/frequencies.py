@@ -1,8 +1,7 @@
 """How frequent words are in the stream, and what that makes them weigh."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, filterfalse
-from math import fsum, log, sqrt
+from collections.abc import Iterable, Sequence
+from math import log
 from operator import mul
 
 import msgspec
@@ -10,26 +9,12 @@ import msgspec
 from aggregator.core.events.features import MAX_COUNT
 from aggregator.core.model import Features, Frequencies, Report
 
-PRIOR = 400  # documents that are taken for seen before the first: one word in few texts is not yet a frequent word
 HORIZON = 20_000  # documents after which all counts are halved, so that old news wears off
 REFRESH = 0.02  # of the documents must be new before frequencies are frozen anew
 MANY = 100  # reports of one poll, from which their own words are learnt first
 STEM_KEYS, ANCHOR_KEYS = 12, 8
 LOGS = (0.0, *(1 + log(count) for count in range(1, MAX_COUNT + 1)))  # what a stem's count makes of its weight
 SQUARES = tuple(each * each for each in LOGS)
-
-
-def idf(frequencies: Frequencies, stem: str) -> float:
-    """Return how rare a stem is: the logarithm of the inverse share of documents, at least 0."""
-    rarity = frequencies.rarities.get(stem)
-    if rarity is None:
-        rarity = frequencies.rarities[stem] = _rarity(frequencies, stem)
-    return rarity
-
-
-def _rarity(frequencies: Frequencies, stem: str) -> float:
-    rarity = log((frequencies.documents + PRIOR) / (frequencies.counts.get(stem, 0) + 1))
-    return rarity if rarity > 0.0 else 0.0
 
 
 class FrequencyModel:
@@ -75,7 +60,7 @@ def with_poll(frequencies: Frequencies, reports: Sequence[Report]) -> Frequencie
 
 def dump_frequencies(frequencies: Frequencies) -> bytes:
     """Serialise frequencies; of many documents, without what occurred once."""
-    least = 2 if frequencies.documents > PRIOR else 1
+    least = 2 if frequencies.documents > Frequencies.PRIOR else 1
     counts = {stem: count for stem, count in frequencies.counts.items() if count >= least}
     return msgspec.json.encode([frequencies.documents, counts])
 
@@ -91,32 +76,18 @@ def keys(known: Features, frequencies: Frequencies) -> list[str]:
 
     Where its meaning is known, the anchors of its text are keys, too: fewer in common are enough then.
     """
-    heaviest = sorted(((heavy, stem) for stem, heavy in weights(known, frequencies).items() if heavy), reverse=True)
+    heaviest = sorted(zip(squares(known, frequencies), known.stems, strict=True), reverse=True)
     named = (*known.anchors, *known.text_anchors) if known.vector else known.anchors
-    rarest = sorted(((idf(frequencies, f"a:{anchor}"), anchor) for anchor in named), reverse=True)
-    stems, anchors = heaviest[:STEM_KEYS], rarest[:ANCHOR_KEYS]
-    return [*(f"w:{stem}" for _, stem in stems), *(f"a:{anchor}" for _, anchor in anchors)]
+    rarest = sorted([(frequencies.rarities[f"a:{anchor}"], anchor) for anchor in named], reverse=True)
+    stems = [f"w:{stem}" for heavy, stem in heaviest[:STEM_KEYS] if heavy]
+    return stems + [f"a:{anchor}" for _, anchor in rarest[:ANCHOR_KEYS]]
 
 
-def weights(known: Features, frequencies: Frequencies) -> dict[str, float]:
-    """Return what each stem of a report weighs: the logarithm of its count by the square root of its rarity.
+def squares(known: Features, frequencies: Frequencies) -> list[float]:
+    """Return the square of what each stem of a report weighs: the logarithm of its count by the root of its rarity.
 
-    Stems that count for nothing, since they recur in the feed, have no weight at all.
+    Stems that count for nothing, since they recur in the feed, weigh nothing.
     """
     # The square root keeps one odd word from deciding alone: with plain idf, a third fewer retellings are found.
-    stems = tuple(compress(known.stems, known.counts))
-    logs = map(LOGS.__getitem__, filter(None, known.counts))
-    return dict(zip(stems, map(mul, logs, map(sqrt, _rarities(stems, frequencies))), strict=True))
-
-
-def length(known: Features, frequencies: Frequencies) -> float:
-    """Return the length of the vector of `weights`."""
-    # In C, and without making the vector: this is most of what it costs to compare an entry with many reports.
-    return sqrt(fsum(map(mul, map(SQUARES.__getitem__, known.counts), _rarities(known.stems, frequencies))))
-
-
-def _rarities(stems: Sequence[str], frequencies: Frequencies) -> Iterator[float]:
-    known = frequencies.rarities
-    for unknown in filterfalse(known.__contains__, stems):
-        known[unknown] = _rarity(frequencies, unknown)
-    return map(known.__getitem__, stems)
+    # In C, since this is most of what it costs to compare an entry with many reports.
+    return [*map(mul, map(SQUARES.__getitem__, known.counts), map(frequencies.rarities.__getitem__, known.stems))]

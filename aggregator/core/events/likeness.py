@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from heapq import nlargest
 from itertools import compress
 from math import fsum, sqrt
 
 from aggregator.core.events.encoder import likeness
-from aggregator.core.events.frequencies import LOGS, idf, length, weights
+from aggregator.core.events.frequencies import LOGS, squares
 from aggregator.core.model import Features, Fingerprint, Frequencies, Report
 from aggregator.core.stories import names, numbers
+from aggregator.core.text.computed import computed
 from aggregator.core.text.facts import lacking
 from aggregator.core.text.language import common_words, root
 
@@ -68,7 +68,7 @@ class Weights:
         if known is None or known[0] is not report.features:
             found = report.features
             counts = dict(zip(found.stems, found.counts, strict=True))
-            known = self._known[report.id] = found, counts, length(found, self.frequencies)
+            known = self._known[report.id] = found, counts, sqrt(fsum(squares(found, self.frequencies)))
         return known[1], known[2]
 
     def facts_of(self, report: Report) -> tuple[frozenset[str], frozenset[str]]:
@@ -85,53 +85,45 @@ class Comparison:
 
     def __init__(self, new: Report, known: Weights) -> None:
         self._new, self._known = new, known
-        self._stems = frozenset(compress(new.features.stems, new.features.counts))
+        found = new.features
+        weighed = squares(found, known.frequencies)
+        self._norm = sqrt(fsum(weighed))
+        self._squares = dict(zip(found.stems, weighed, strict=True))
+        self._counts = dict(zip(found.stems, found.counts, strict=True))
+        self._stems = frozenset(compress(found.stems, found.counts))
 
-    @cached_property
-    def _weights(self) -> Mapping[str, float]:
-        return weights(self._new.features, self._known.frequencies)
-
-    @cached_property
-    def _norm(self) -> float:
-        return sqrt(fsum(weight * weight for weight in self._weights.values()))
-
-    @cached_property
+    @computed
     def _shown(self) -> Mapping[str, str]:
         return dict(zip(self._new.features.stems, self._new.features.shown, strict=True))
-
-    @cached_property
-    def _shares(self) -> Mapping[str, float]:
-        """What each stem adds to the square of the vector's length, which is 1.0."""
-        return {stem: (weight / self._norm) ** 2 for stem, weight in self._weights.items() if self._norm}
 
     def may_count(self, report: Report, least: float) -> bool:
         """Tell, at a tenth of the cost, whether `with_report` may find the two alike: the bound of Cauchy and Schwarz.
 
-        A cosine is no more than the length of that part of a unit vector which the other one shares.
+        A cosine is no more than the share that the words in common have in the length of the vector.
         """
         shared = self._stems.intersection(report.features.stems)
-        if len(shared) < REASON or not self._shares:
+        if len(shared) < REASON or not self._norm:
             return False
-        wanted = least - MARGIN + DECAY * self._hours(report)
-        return fsum(map(self._shares.__getitem__, shared)) >= wanted * wanted
+        wanted = (least - MARGIN + DECAY * self._hours(report)) * self._norm
+        return fsum(map(self._squares.__getitem__, shared)) >= wanted * wanted
 
     def _hours(self, report: Report) -> float:
         return abs((self._new.at - report.at).total_seconds()) / 3600
 
     def with_report(self, report: Report) -> Likeness:
         """Compare with one report: the cosine of the two vectors of weights."""
-        hours, mine, rarities = self._hours(report), self._weights, self._known.frequencies.rarities
+        hours, mine, rarities = self._hours(report), self._counts, self._known.frequencies.rarities
         counts, norm = self._known.of(report)
         words = [
-            (mine[stem] * LOGS[count] * sqrt(rarities[stem]), stem)
+            (LOGS[mine[stem]] * LOGS[count] * rarities[stem], stem)
             for stem in self._stems.intersection(counts)
             if (count := counts[stem])
         ]
         if len(words) < REASON or not self._norm or not norm:
             return Likeness(0.0, 0.0, hours, report, ())
         # An exact sum, since one that is rounded depends on the order of a set, and so on how strings are hashed.
-        cosine = fsum(product for product, _ in words) / (self._norm * norm)
-        shared = tuple((product, rarities[stem], self._shown[stem]) for product, stem in words)
+        cosine = fsum([product for product, _ in words]) / (self._norm * norm)
+        shared = tuple([(product, rarities[stem], self._shown[stem]) for product, stem in words])
         return Likeness(cosine - DECAY * hours, cosine, hours, report, shared)
 
     def meaning(self, report: Report) -> float | None:
@@ -163,7 +155,7 @@ class Comparison:
         return sqrt(sum(sorted(self._idf(root(name, lang)) ** 2 for name in found)))
 
     def _idf(self, stem: str) -> float:
-        return idf(self._known.frequencies, stem)
+        return self._known.frequencies.rarities[stem]
 
 
 @dataclass(frozen=True, slots=True)

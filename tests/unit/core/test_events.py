@@ -118,7 +118,7 @@ def test_a_poll_of_very_many_reports_is_weighed_by_its_own_words() -> None:
     reports = [report((f"word{number} shared", ""), f"feed{number}") for number in range(100)]
     assert events.with_poll(Frequencies(), reports[:99]) == Frequencies()
     found = events.with_poll(Frequencies(), reports)
-    assert (found.documents, events.idf(found, "share") < 2 < events.idf(found, "word7")) == (100, True)
+    assert (found.documents, found.rarities["share"] < 2 < found.rarities["word7"]) == (100, True)
     learnt = Frequencies(documents=10_000, counts={})
     assert events.with_poll(learnt, reports) is learnt
 
