@@ -83,11 +83,12 @@ def keys(known: Features, frequencies: Frequencies) -> list[str]:
     return stems + [f"a:{anchor}" for _, anchor in rarest[:ANCHOR_KEYS]]
 
 
-def squares(known: Features, frequencies: Frequencies) -> list[float]:
+def squares(known: Features, frequencies: Frequencies, most: int | None = None) -> list[float]:
     """Return the square of what each stem of a report weighs: the logarithm of its count by the root of its rarity.
 
-    Stems that count for nothing, since they recur in the feed, weigh nothing.
+    Of the first `most`, or all. Stems that count for nothing, since they recur in the feed, weigh nothing.
     """
     # The square root keeps one odd word from deciding alone: with plain idf, a third fewer retellings are found.
     # In C, since this is most of what it costs to compare an entry with many reports.
-    return [*map(mul, map(SQUARES.__getitem__, known.counts), map(frequencies.rarities.__getitem__, known.stems))]
+    rarities = map(frequencies.rarities.__getitem__, known.stems[:most])
+    return [*map(mul, map(SQUARES.__getitem__, known.counts), rarities)]

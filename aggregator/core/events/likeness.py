@@ -22,6 +22,7 @@ NAMES, NUMBERS = 0.36, 0.1  # what it adds to a likeness that names agree, that 
 ENOUGH_NAMES = 12.0  # length of the vector of shared names that is no longer little: two or three rare ones
 SHORT_NUMBER = 2  # digits
 MAX_WORDS = 6  # of a reason
+FIRST = 16  # stems of a report, from which it often shows that it is too unlike
 MARGIN = 1e-9  # for the rounding of a bound
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
@@ -56,20 +57,25 @@ class Weights:
 
     def __init__(self, frequencies: Frequencies) -> None:
         self.frequencies = frequencies
-        self._known: dict[str, tuple[Features, dict[str, int], float]] = {}
+        self._counts: dict[str, tuple[Features, dict[str, int]]] = {}
+        self._norms: dict[str, tuple[Features, float]] = {}
         self._facts: dict[str, tuple[Fingerprint, frozenset[str], frozenset[str]]] = {}
 
-    def of(self, report: Report) -> tuple[dict[str, int], float]:
-        """Return how often each stem of a report occurs, and the length of the vector of their weights.
+    def counts_of(self, report: Report) -> dict[str, int]:
+        """Return how often each stem of a report occurs; one that was written again has its id, but other features."""
+        found = report.features
+        known = self._counts.get(report.id)
+        if known is None or known[0] is not found:
+            known = self._counts[report.id] = found, dict(zip(found.stems, found.counts, strict=True))
+        return known[1]
 
-        A report that was written again has its id, but other features.
-        """
-        known = self._known.get(report.id)
-        if known is None or known[0] is not report.features:
-            found = report.features
-            counts = dict(zip(found.stems, found.counts, strict=True))
-            known = self._known[report.id] = found, counts, sqrt(fsum(squares(found, self.frequencies)))
-        return known[1], known[2]
+    def norm_of(self, report: Report) -> float:
+        """Return the length of the vector of what a report's stems weigh."""
+        found = report.features
+        known = self._norms.get(report.id)
+        if known is None or known[0] is not found:
+            known = self._norms[report.id] = found, sqrt(fsum(squares(found, self.frequencies)))
+        return known[1]
 
     def facts_of(self, report: Report) -> tuple[frozenset[str], frozenset[str]]:
         """Return the names of a report, without common words, and its numbers."""
@@ -97,34 +103,42 @@ class Comparison:
         return dict(zip(self._new.features.stems, self._new.features.shown, strict=True))
 
     def may_count(self, report: Report, least: float) -> bool:
-        """Tell, at a tenth of the cost, whether `with_report` may find the two alike: the bound of Cauchy and Schwarz.
+        """Tell, at a fraction of the cost, whether `with_report` may find the two alike: by bounds of their cosine.
 
-        A cosine is no more than the share that the words in common have in the length of the vector.
+        It is no more than the share that the words in common have in the length of the new vector (Cauchy and Schwarz),
+        nor than what it would be if the other one had no words but its first.
         """
-        shared = self._stems.intersection(report.features.stems)
+        found = report.features
+        shared = self._stems.intersection(found.stems)
         if len(shared) < REASON or not self._norm:
             return False
         wanted = (least - MARGIN + DECAY * self._hours(report)) * self._norm
-        return fsum(map(self._squares.__getitem__, shared)) >= wanted * wanted
+        if fsum(map(self._squares.__getitem__, shared)) < wanted * wanted:
+            return False
+        first = squares(found, self._known.frequencies, FIRST)
+        product = fsum(self._products(shared, self._known.counts_of(report)))
+        return product * product >= wanted * wanted * fsum(first)
 
     def _hours(self, report: Report) -> float:
         return abs((self._new.at - report.at).total_seconds()) / 3600
 
     def with_report(self, report: Report) -> Likeness:
         """Compare with one report: the cosine of the two vectors of weights."""
-        hours, mine, rarities = self._hours(report), self._counts, self._known.frequencies.rarities
-        counts, norm = self._known.of(report)
-        words = [
-            (LOGS[mine[stem]] * LOGS[count] * rarities[stem], stem)
-            for stem in self._stems.intersection(counts)
-            if (count := counts[stem])
-        ]
+        hours, rarities, norm = self._hours(report), self._known.frequencies.rarities, self._known.norm_of(report)
+        counts = self._known.counts_of(report)
+        words = [stem for stem in self._stems.intersection(counts) if counts[stem]]
         if len(words) < REASON or not self._norm or not norm:
             return Likeness(0.0, 0.0, hours, report, ())
+        products = self._products(words, counts)
         # An exact sum, since one that is rounded depends on the order of a set, and so on how strings are hashed.
-        cosine = fsum([product for product, _ in words]) / (self._norm * norm)
-        shared = tuple([(product, rarities[stem], self._shown[stem]) for product, stem in words])
+        cosine = fsum(products) / (self._norm * norm)
+        shared = tuple([(p, rarities[stem], self._shown[stem]) for p, stem in zip(products, words, strict=True)])
         return Likeness(cosine - DECAY * hours, cosine, hours, report, shared)
+
+    def _products(self, shared: Iterable[str], counts: Mapping[str, int]) -> list[float]:
+        """Return what each of the words in common adds to the product of two vectors."""
+        mine, rarities = self._counts, self._known.frequencies.rarities
+        return [LOGS[mine[stem]] * LOGS[counts[stem]] * rarities[stem] for stem in shared]
 
     def meaning(self, report: Report) -> float | None:
         """Compare what the two mean, from -1.0 to 1.0; None where that is not known of both."""
