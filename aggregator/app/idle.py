@@ -31,17 +31,11 @@ if TYPE_CHECKING:
     from aggregator.config import Loaded
     from aggregator.config.digests import Inputs
     from aggregator.core.rules.postings import Postings
-    from aggregator.core.settings import RuleConfig
 
 log = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# Keys of a rule that decide what it matches; the others decide what becomes of its hits.
-MATCHED = {
-    *("id", "any", "all", "none", "near", "query", "regex", "in_", "case", "stem", "translit", "inflect"),
-    *("feeds", "lang"),
-}
 
 
 class KnownPass(NamedTuple):
@@ -122,18 +116,15 @@ def note_postings(loaded: "Loaded", postings: "Postings | None", config: Path) -
         return
     import msgspec
 
+    from aggregator.app.known import NotedRule
+
     try:
-        rules = {rule.id: matching(rule.config) for rule in loaded.rules if rule.config.enabled}
+        rules = {rule.id: NotedRule.of(rule.config) for rule in loaded.rules if rule.config.enabled}
         lists = {name: terms for rule in loaded.rules if rule.config.enabled for name, terms in rule.lists}
         note = msgspec.msgpack.encode((_compiled(read), postings.fields, postings.keys, rules, lists))
         _write(_postings_file(), sha256(note).digest() + note)
     except (OSError, ValueError) as error:
         log.debug("the next pass will compile all rules anew: %s", error)
-
-
-def matching(rule: "RuleConfig") -> dict[str, Any]:
-    """Return what a rule matches, as it is written; nothing of whom it alerts, and how."""
-    return rule.model_dump(by_alias=True, exclude_unset=True, include=MATCHED)
 
 
 def noted_rules(read: "Inputs") -> "NotedRules | None":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aggregator.core.redaction import Redactor
     from aggregator.core.rules import Document, Rule, RuleMatch
     from aggregator.core.rules.postings import Postings
+    from aggregator.core.settings import RuleConfig
     from aggregator.pipeline.context import ActiveConfig
 
 
@@ -37,8 +38,50 @@ class Known:
         return getattr(self._whole(), name)
 
 
+class NotedFilter(msgspec.Struct, frozen=True):
+    """`feeds` of a rule, as in its model."""
+
+    tags: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    not_ids: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+
+
+class NotedNear(msgspec.Struct, frozen=True):
+    """`near` of a rule, as in its model."""
+
+    terms: tuple[str, ...]
+    within: int = 10
+    ordered: bool = False
+
+
+class NotedRule(msgspec.Struct, frozen=True):
+    """What a rule matches, as it is written: of its model what the compiler reads, without the models' library."""
+
+    id: str
+    title: str = ""
+    any: tuple[str, ...] = ()
+    all: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    near: tuple[NotedNear, ...] = ()
+    query: str | None = None
+    regex: tuple[str, ...] = ()
+    in_: tuple[str, ...] = ("title", "summary", "content")
+    case: str = "fold"
+    stem: bool = False
+    translit: bool = False
+    inflect: bool = False
+    feeds: NotedFilter = NotedFilter()
+    lang: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rule: "RuleConfig") -> dict[str, Any]:
+        """Return what differs from a rule of which nothing is written."""
+        return rule.model_dump(include={*cls.__struct_fields__}, exclude_defaults=True)
+
+
 class NotedRules(NamedTuple):
-    """What a pass noted of its enabled rules: their keys and, by id and in order, what they match as it is written.
+    """What a pass noted of its enabled rules: their keys and, by id and in order, what they match.
 
     `lists` are those that the rules use.
     """
@@ -48,12 +91,11 @@ class NotedRules(NamedTuple):
     lists: Mapping[str, tuple[str, ...]]
 
     def rule(self, rule_id: str) -> "Rule":
-        """Compile a rule; only what it matches is that of the real one."""
+        """Compile a rule, which matches what the real one does; nothing else is known of it."""
         from aggregator.core.rules import compile_rule
-        from aggregator.core.settings import RuleConfig
 
-        row = msgspec.msgpack.decode(self.rules[rule_id])
-        return compile_rule(RuleConfig.model_validate(row, by_alias=True, by_name=False), self.lists)
+        noted = msgspec.msgpack.decode(self.rules[rule_id], type=NotedRule)
+        return compile_rule(cast("RuleConfig", noted), self.lists)
 
 
 class KnownIndex:

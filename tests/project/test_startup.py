@@ -98,3 +98,10 @@ def test_logs_load_no_drawing() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == "[]\n"
     assert "said" in ended.stderr
+
+
+def test_rules_match_without_models() -> None:
+    """To compile and match a few rules that were noted takes no models, which take longer to load than that."""
+    code = "import sys, aggregator.core.rules.index, aggregator.app.known; print('pydantic' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == "False"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
-from typing import Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
@@ -27,11 +27,13 @@ from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, Regex, SloppyPhrase, Term
-from aggregator.core.settings import RuleConfig
 from aggregator.core.text.fold import drop_invisible
 from aggregator.core.text.language import has_stemmer, language, stemmed_script
 from aggregator.core.text.language_codes import suggest_code
 from aggregator.core.text.tokens import token_texts
+
+if TYPE_CHECKING:  # models take longer to load than a few rules to compile
+    from aggregator.core.settings import RuleConfig
 
 MAX_TERMS = 20_000  # of one rule, lists filled in
 ALL_FIELDS = ("title", "summary", "content", "author", "category", "link")
@@ -50,7 +52,7 @@ class Rule:
 
     id: str
     title: str
-    config: RuleConfig
+    config: "RuleConfig"
     tree: Node
     plan: Clause
     version: str = field(init=False, repr=False, compare=False)
@@ -93,7 +95,7 @@ class Rule:
         return not self.langs or any(context.may_be(lang) for lang in self.langs)
 
 
-def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
+def compile_rule(config: "RuleConfig", lists: Lists) -> Rule:
     """Compile `config` with its named lists. Raises InvalidRule with every problem found."""
     work = _Compilation(config, lists)
     tree = work.tree()
@@ -115,7 +117,7 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
     )
 
 
-def compile_later(config: RuleConfig, lists: Lists) -> Rule:
+def compile_later(config: "RuleConfig", lists: Lists) -> Rule:
     """Return a rule that is known to compile, and does so when it is needed: most of many never are."""
     rule = object.__new__(Rule)
     known = {"id": config.id, "title": config.title or config.id, "config": config, "langs": _langs(config)}
@@ -125,12 +127,12 @@ def compile_later(config: RuleConfig, lists: Lists) -> Rule:
     return rule
 
 
-def _langs(config: RuleConfig) -> frozenset[str]:
+def _langs(config: "RuleConfig") -> frozenset[str]:
     return frozenset(map(language, config.lang))
 
 
 def recompile(
-    configs: Iterable[RuleConfig], lists: Lists, before: Mapping[str, Rule]
+    configs: "Iterable[RuleConfig]", lists: Lists, before: Mapping[str, Rule]
 ) -> tuple[list[Rule], list[InvalidRule]]:
     """Compile `configs`, reusing rules of `before` if nothing they depend on has changed; return the failures, too."""
     rules: list[Rule] = []
@@ -149,10 +151,12 @@ def recompile(
 
 def rule_for_query(query: str, lists: Lists | None = None) -> Rule:
     """Compile a rule from a query that searches every field. Raises InvalidRule."""
+    from aggregator.core.settings import RuleConfig
+
     return compile_rule(RuleConfig.model_validate({"id": "query", "query": query, "in": ALL_FIELDS}), lists or {})
 
 
-def _version(config: RuleConfig, tree: Node, used: Iterable[tuple[str, tuple[str, ...]]]) -> str:
+def _version(config: "RuleConfig", tree: Node, used: Iterable[tuple[str, tuple[str, ...]]]) -> str:
     feeds = config.feeds
     matters = (
         tree, sorted(used), config.in_, config.case, config.stem, config.translit, config.inflect,
@@ -164,7 +168,7 @@ def _version(config: RuleConfig, tree: Node, used: Iterable[tuple[str, tuple[str
 class _Compilation:
     """The compilation of one rule: its problems, the lists it used, and the current place in the rule."""
 
-    def __init__(self, config: RuleConfig, lists: Lists) -> None:
+    def __init__(self, config: "RuleConfig", lists: Lists) -> None:
         self.config = config
         self.lists = lists
         self.problems: list[Problem] = []

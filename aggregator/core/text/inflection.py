@@ -12,7 +12,7 @@ forms: a term is found before and behind them anyway.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ Cases = tuple[tuple[str, ...], ...]
 Paradigms = tuple[tuple[re.Pattern[str], int, Cases], ...]
 
 
+@cache
 def _paradigms(table: str) -> Paradigms:
     """Read lines `last letters -removed: genitive|dative|accusative|instrumental|locative`, the first that fits first.
 
@@ -50,7 +51,7 @@ def _paradigms(table: str) -> Paradigms:
 
 
 # Russian. Surnames in -ов, -ин decline like adjectives in the instrumental; feminine surnames have -ой and -у.
-_RUSSIAN = _paradigms("""
+_RUSSIAN = """
 (?:ск|цк)ий -2: ого|ому|ого|им|ом
 (?:[жшчщ]|ш)ий -2: его|ему|его|им|ем
 [гкх]ий -2: ого|ому|ого|им|ом
@@ -79,8 +80,8 @@ _RUSSIAN = _paradigms("""
 ины -1: =|ам|ы|ами|ах
 ы -1: ов|ам|ы|ами|ах
 анды -1: ов|ам|ы|ами|ах
-""")
-_UKRAINIAN = _paradigms("""
+"""
+_UKRAINIAN = """
 ий -2: ого|ому|ого|им|ому,ім
 ій -1: я|ю,єві|я|єм|ї,ю
 ька -1: ої,и|ій|у|ою|ій
@@ -101,21 +102,21 @@ _UKRAINIAN = _paradigms("""
 [бвгґдзклмнпрстфх] -0: а,у|у,ові|а|ом,им|і,ові,у
 ни -1: =|ам|и|ами|ах
 и -1: ів|ам|и|ами|ах
-""")
+"""
 # Serbian in Cyrillic, for what Russian and Ukrainian do not share with it.
-_SERBIAN = _paradigms("""
+_SERBIAN = """
 ска -1: е|ој|у|ом|ој
 [бвгдзјклљмнњпрстфхцчџш]а -1: е|и|у|ом|и
 [жшчцћђљњј] -0: а|у|а|ем|у
 [бвгдзклмнпрстфх] -0: а|у|а|ом|у
-""")
-_KAZAKH = _paradigms("""
+"""
+_KAZAKH = """
 [аеёиоуыэюяіөү] -0: ның,нің|ға,ге|ны,ні|мен|да,де
 [лмнңрйу] -0: ның,нің,дың,дің|ға,ге|ды,ді,ны,ні|мен|да,де,нан,нен,дан,ден
 [бвгғдзкқпстфхцчш] -0: тың,тің,дың,дің|қа,ке,ға,ге|ты,ті,ды,ді|бен,пен|та,те,да,де,тан,тен,дан,ден
-""")
+"""
 # The tables below are in folded letters: ą is a, ř is r, ı is i.
-_POLISH = _paradigms("""
+_POLISH = """
 [sc]ki -0: ego|emu|ego|m|m
 [bcdfghjklmnprstwz]ow -2: owa|owowi,owu|owa|owem|owie
 ska -2: ki,kiej|ce,kiej|ke,ka|ka|ce,kiej
@@ -139,8 +140,8 @@ l -0: a,u|owi|a|em|u,e
 d -0: a,u|owi|a|em|zie
 t -0: a,u|owi|a|em|cie
 [bfhjmnpswvx] -0: a,u|owi|a|em|ie,u
-""")
-_CZECH = _paradigms("""
+"""
+_CZECH = """
 (?:sk|ck|n)y -1: eho|emu|eho|ym|em
 ec -2: ce|ci,covi|ce|cem|ci
 ka -2: ky|ce|ku|kou|ce
@@ -151,15 +152,15 @@ a -1: y|e,i|u|ou|e
 (?:sk|k|n|v|l)o -1: a|u|o|em|u,e
 [szcrj] -0: e,a,u|i,ovi,u|e,a|em|i,u,ovi
 [bdfghklmnptvwx] -0: a,u|ovi,u|a|em|ovi,u,e
-""")
-_CROATIAN = _paradigms("""
+"""
+_CROATIAN = """
 (?:sk|ck)i -1: og,oga|om,omu|og,oga|im|om
 ska -1: e|oj|u|om|oj
 a -1: e|i|u|om|i
 [szcj] -0: a|u|a|em,om|u
 [bdfghklmnprtvwx] -0: a|u|a|om|u
-""")
-_FINNISH = _paradigms("""
+"""
+_FINNISH = """
 nen -3: sen|sta,selle|seen|sella,sessa|sesta,selta,sena,seksi
 kki -3: kin|kkia|kkiin|kissa,killa,kille|kista,kilta,kkina,kiksi
 tti -3: tin|ttia|ttiin|tissa,tilla,tille|tista,tilta,ttina,tiksi
@@ -172,12 +173,12 @@ i -0: n|a,ta|in,hin|ssa,lla,lle|sta,lta,na,ksi
 e -0: n|a,ta|en,hen,seen|ssa,lla,lle|sta,lta,na,ksi
 y -0: n|a,ta|yn,hyn|ssa,lla,lle|sta,lta,na,ksi
 [bcdfghjklmnpqrstvwxz] -0: in|ia|iin|issa,illa,ille|ista,ilta,ina,iksi,itta
-""")
-_ESTONIAN = _paradigms("""
+"""
+_ESTONIAN = """
 [aeiouy] -0: le|t|sse|s,l,ga|st,lt,ni,ks,na,ta
 [bcdfghjklmnpqrstvwxz] -0: i|it,ile|isse|is,il,iga|ist,ilt,ini,iks,ina,ita
-""")
-_HUNGARIAN = _paradigms("""
+"""
+_HUNGARIAN = """
 [ae] -0: t|nak,nek|val,vel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,ba,be,n
 [iouy] -0: t|nak,nek|val,vel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,ba,be,n
 b -0: ot,et,t|nak,nek|bal,bel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,ba,be,on,en
@@ -193,38 +194,38 @@ s -0: t,ot,et|nak,nek|sal,sel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,b
 t -0: ot,et|nak,nek|tal,tel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,ba,be,on,en
 v -0: ot,et|nak,nek|val,vel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,ba,be,on,en
 z -0: t,ot,et|nak,nek|zal,zel|ban,ben,ra,re|bol,rol,tol,hoz,hez,ig,nal,nel,ert,ba,be,on,en
-""")
+"""
 # Turkish and its sisters where nobody wrote the apostrophe; vowel harmony decides which of the endings it is.
-_TURKISH_BACK = _paradigms("""
+_TURKISH_BACK = """
 [ao] -0: nin,nun|ya|yi,yu|yla|da,dan
 [iu] -0: nin,nun|ya|yi,yu|yla|da,dan
 [fhkpstc] -0: in,un|a|i,u|la|ta,tan
 [bdgjlmnqrvxyz] -0: in,un|a|i,u|la|da,dan
-""")
-_TURKISH_FRONT = _paradigms("""
+"""
+_TURKISH_FRONT = """
 [eiou] -0: nin,nun|ye|yi,yu|yle|de,den
 [fhkpstc] -0: in,un|e|i,u|le|te,ten
 [bdgjlmnqrvxyz] -0: in,un|e|i,u|le|de,den
-""")
-_AZERBAIJANI = _paradigms("""
+"""
+_AZERBAIJANI = """
 [aeiouə] -0: nin,nun|ya,yə|ni,nu|yla,ylə|da,də,dan,dən
 [bcdfghjklmnpqrstvxyz] -0: in,un|a,ə|i,u|la,lə|da,də,dan,dən
-""")
-_UZBEK = _paradigms("""
+"""
+_UZBEK = """
 [a-z] -0: ning|ga,ka,qa|ni|dagi|da,dan
-""")
+"""
 # The Germanic genitive; not of a word that ends in a hiss.
-_GENITIVE = _paradigms("""
+_GENITIVE = """
 [a-rt-wy\u00e5\u00e4\u00f6\u00f8\u00e6\u00fc] -0: s
-""")
+"""
 
-_CYRILLIC_TABLES: tuple[tuple[Paradigms, tuple[str, ...]], ...] = (
+_CYRILLIC_TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_RUSSIAN, ()),
     (_UKRAINIAN, ()),
     (_SERBIAN, ()),
     (_KAZAKH, ("kk", "ky")),
 )
-_LATIN_TABLES: tuple[tuple[Paradigms, tuple[str, ...]], ...] = (
+_LATIN_TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_GENITIVE, ("da", "de", "nl", "no", "sv")),
     (_POLISH, ("pl",)),
     (_CZECH, ("cs", "sk")),
@@ -259,22 +260,22 @@ def inflections(term: str) -> tuple[Form, ...]:
     if len(fixed) != len(words):  # signs that decompose to blanks
         return ()
     found: dict[Form, None] = {}
-    for paradigms, langs in tables:
-        forms = (form for form in _forms(words, fixed, paradigms) if form != " ".join(words))
+    for table, langs in tables:
+        forms = (form for form in _forms(words, fixed, table) if form != " ".join(words))
         found.update(dict.fromkeys(Form(form, frozenset(langs)) for form in forms))
     return tuple(found)
 
 
 def forms_in(term: str, lang: str) -> tuple[str, ...]:
     """Return the other forms of a term in one language; nothing for a language without a table."""
-    paradigms = _OF_LANGUAGE.get(lang)
-    if paradigms is None:
+    table = _OF_LANGUAGE.get(lang)
+    if table is None:
         return ()
     words = _lowered(term).split()
     fixed = [not _is_inflected(word) for word in term.split()]
     if len(fixed) != len(words):
         return ()
-    return tuple(form for form in _forms(words, fixed, paradigms) if form != " ".join(words))
+    return tuple(form for form in _forms(words, fixed, table) if form != " ".join(words))
 
 
 def _lowered(term: str) -> str:
@@ -291,9 +292,9 @@ def _is_inflected(word: str) -> bool:
     return sum(map(str.isalpha, word)) >= MIN_LETTERS and not _ALL_CAPITALS.match(word)
 
 
-def _forms(words: Sequence[str], fixed: Sequence[bool], paradigms: Paradigms) -> tuple[str, ...]:
+def _forms(words: Sequence[str], fixed: Sequence[bool], table: str) -> tuple[str, ...]:
     """Return the forms of a phrase: all words in one case, or its first or its last word alone."""
-    cases = [None if still else _cases(word, paradigms) for word, still in zip(words, fixed, strict=True)]
+    cases = [None if still else _cases(word, table) for word, still in zip(words, fixed, strict=True)]
     return tuple(dict.fromkeys(_phrases(words, cases)))[:MAX_FORMS]
 
 
@@ -312,9 +313,9 @@ def _in_case(word: str, cases: Cases | None, case: int) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _cases(word: str, paradigms: Paradigms) -> Cases | None:
+def _cases(word: str, table: str) -> Cases | None:
     """Return the forms of a word, case by case; None if it does not change."""
-    for letters, removed, cases in paradigms:
+    for letters, removed, cases in _paradigms(table):
         if letters.search(word) and len(word) - removed >= MIN_LETTERS - 1:
             stem = word[: len(word) - removed]
             return tuple(tuple(stem + ending for ending in case) for case in cases)

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.app.idle import MATCHED, matching
-from aggregator.app.known import KnownIndex, NotedRules
+from aggregator.app.known import KnownIndex, NotedFilter, NotedNear, NotedRule, NotedRules
 from aggregator.core.errors import InvalidRule
 from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, print_query
 from aggregator.core.rules.postings import Keys, Postings
-from aggregator.core.settings import RuleConfig
+from aggregator.core.settings import FeedFilter, NearConfig, RuleConfig
 from tests.unit.core.rules.test_oracle import LISTS, TERMS, node, text
 
 MORE: tuple[dict[str, Any], ...] = (
@@ -26,6 +25,7 @@ MORE: tuple[dict[str, Any], ...] = (
     {"any": ["'Ankara'i", "санкц*"], "translit": True, "in": ["title", "author", "link"]},
     {"any": ["S-400"], "feeds": {"tags": ["arms"], "not_ids": ["other"]}, "lang": ["ko", "en"]},
     {"any": ["air"], "enabled": False},
+    {"near": [{"terms": ["air", "missiles"], "within": 3, "ordered": True}], "none": ["AAAAA"], "inflect": True},
 )
 
 
@@ -38,7 +38,7 @@ def noted(index: RuleIndex, rules: list[Rule]) -> NotedRules:
     assert index.postings is not None
     keys = msgspec.msgpack.decode(msgspec.msgpack.encode(index.postings.keys), type=Keys)
     assert keys == index.postings.keys
-    written = msgspec.msgpack.encode({rule.id: matching(rule.config) for rule in rules if rule.config.enabled})
+    written = msgspec.msgpack.encode({rule.id: NotedRule.of(rule.config) for rule in rules if rule.config.enabled})
     lists = {name: terms for rule in rules for name, terms in rule.lists}
     return NotedRules(
         Postings(keys, index.postings.fields), msgspec.msgpack.decode(written, type=dict[str, msgspec.Raw]), lists
@@ -114,5 +114,13 @@ def test_without_a_note_the_index_is_built() -> None:
 
 def test_every_key_that_decides_what_matches_is_noted() -> None:
     """A new key of rules is put with those that are noted, or with these, which decide what becomes of a hit."""
-    routing = {"title", "max_age_s", "threshold", "spike", "first_in_s", "on_update", "retellings", "notify"}
-    assert RuleConfig.model_fields.keys() - MATCHED == routing | {"deliver", "priority", "enabled", "tests"}
+    routing = {"max_age_s", "threshold", "spike", "first_in_s", "on_update", "retellings", "notify", "deliver"}
+    assert RuleConfig.model_fields.keys() - {*NotedRule.__struct_fields__} == routing | {"priority", "enabled", "tests"}
+    for model, noted in ((RuleConfig, NotedRule), (FeedFilter, NotedFilter), (NearConfig, NotedNear)):
+        needed = {"id": "r"} if model is RuleConfig else {"terms": ("a", "b")} if model is NearConfig else {}
+        usual, known = model.model_validate(needed), msgspec.convert(needed, noted)
+        for name in noted.__struct_fields__:
+            if name != "feeds":
+                assert getattr(known, name) == getattr(usual, name), name
+    assert NotedFilter.__struct_fields__ == tuple(FeedFilter.model_fields)
+    assert NotedNear.__struct_fields__ == tuple(NearConfig.model_fields)
