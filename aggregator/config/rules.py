@@ -12,7 +12,7 @@ from aggregator.config.yaml_offsets import index_of
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, InvalidRule, Problem, did_you_mean
 from aggregator.core.rules import Document, Rule, compile_rule, recompile
-from aggregator.core.rules.compile import term_clauses
+from aggregator.core.rules.clauses import term_clauses
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.settings import RuleConfig
 from aggregator.core.values import Words

@@ -8,7 +8,6 @@ import socket
 import pycurl
 
 from aggregator.core.errors import FetchError, TooLarge, Unreachable
-from aggregator.core.text.tls import CERTIFICATE, certificate_fault
 from aggregator.fetch.resolver import numeric
 
 # CURLPX_* of curl/curl.h, which pycurl has no names of.
@@ -92,6 +91,8 @@ def _reason(handle: pycurl.Curl, code: int, message: str, host: str) -> str:
 
 def _certificate(found: int, host: str) -> str:
     """Return what is wrong with a certificate (X509_V_ERR_*); libcurl compares names itself."""
+    from aggregator.core.text.tls import CERTIFICATE, certificate_fault  # most passes meet no such fault
+
     if found > UNSPECIFIED:
         return certificate_fault(found)
     return CERTIFICATE[64 if numeric(host) else 62]

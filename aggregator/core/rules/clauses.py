@@ -389,3 +389,15 @@ def fields_of(clause: Clause) -> tuple[str, ...]:
         parts = [child.fields if isinstance(child, TermClause) else fields_of(child) for child in clause.children]
         return tuple(dict.fromkeys([field for part in dict.fromkeys(parts) for field in part]))
     return clause.fields
+
+
+def term_clauses(clause: Clause) -> Iterator[TermClause]:
+    """Yield every term of a plan, excluded ones too."""
+    match clause:
+        case TermClause():
+            yield clause
+        case NotClause():
+            yield from term_clauses(clause.child)
+        case AndClause() | OrClause() | NearClause():
+            for child in clause.children:
+                yield from term_clauses(child)

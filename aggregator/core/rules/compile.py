@@ -1,6 +1,6 @@
 """Compilation of a rule as written into one that can be matched against documents."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
@@ -20,6 +20,7 @@ from aggregator.core.rules.clauses import (
     RegexClause,
     TermClause,
     fields_of,
+    term_clauses,
 )
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.items import MAX_TERM, Spelling, item, item_body
@@ -440,15 +441,3 @@ def _only_excludes(clause: Clause) -> Node | None:
         case OrClause():
             return next((node for child in clause.children if (node := _only_excludes(child))), None)
     return None
-
-
-def term_clauses(clause: Clause) -> Iterator[TermClause]:
-    """Yield every term of a plan, excluded ones too."""
-    match clause:
-        case TermClause():
-            yield clause
-        case NotClause():
-            yield from term_clauses(clause.child)
-        case AndClause() | OrClause() | NearClause():
-            for child in clause.children:
-                yield from term_clauses(child)

@@ -17,8 +17,9 @@ from aggregator.core.rules.clauses import (
     RegexClause,
     TermClause,
     fields_of,
+    term_clauses,
 )
-from aggregator.core.rules.compile import ALL_FIELDS, Rule, term_clauses
+from aggregator.core.rules.compile import ALL_FIELDS, Rule
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
 from aggregator.core.rules.match_context import MatchContext

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
-from aggregator.core.rules.compile import Rule, term_clauses
+from aggregator.core.rules.clauses import term_clauses
+from aggregator.core.rules.compile import Rule
 from aggregator.core.text.fold import fold
 from aggregator.core.text.tokens import TokenizedText, token_kind
 

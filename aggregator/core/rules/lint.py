@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from aggregator.core.model import RuleStats
 from aggregator.core.rules.atoms import Atom, atom
-from aggregator.core.rules.clauses import AndClause, Clause, NotClause, OrClause, TermClause
-from aggregator.core.rules.compile import Rule, term_clauses
+from aggregator.core.rules.clauses import AndClause, Clause, NotClause, OrClause, TermClause, term_clauses
+from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.items import item
 from aggregator.core.rules.query_parser import MAX_SHOWN, print_query
 from aggregator.core.rules.syntax_tree import NEAR_WORDS, And, ListRef, Near, Node, Not, Or, Term

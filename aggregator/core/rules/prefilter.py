@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from aggregator.core.rules.atoms import Atom
-from aggregator.core.rules.clauses import AndClause, Clause, NearClause, OrClause, TermClause
-from aggregator.core.rules.compile import Rule, term_clauses
+from aggregator.core.rules.clauses import AndClause, Clause, NearClause, OrClause, TermClause, term_clauses
+from aggregator.core.rules.compile import Rule
 
 MAX_GROUP = 200  # alternatives; a larger group costs the index more than it saves
 
