@@ -14,6 +14,7 @@ from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceN
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import Config, ListSource
 from aggregator.core.short_names import SERVICES
+from aggregator.core.text.fold import fold
 from aggregator.core.values import Unfit
 
 Step = str | int
@@ -50,6 +51,14 @@ _FEED_KEYS = {
     **dict.fromkeys(("username", "user", "login", "password"), "auth: {user: …, password: …}"),
     **dict.fromkeys(("notify", "channel", "channels", "keywords", "filter"), "it in a rule, which may name feeds"),
 }
+_COUNT_KEYS = {
+    **dict.fromkeys(("count", "number", "entries", "min", "num_events", "matches"), "hits"),
+    **dict.fromkeys(("window", "timeframe", "period", "in", "time", "duration"), "within"),
+    **dict.fromkeys(("feeds", "outlets", "distinct"), "sources"),
+    **dict.fromkeys(("ratio", "height", "spike_height", "times"), "factor"),
+    **dict.fromkeys(("distance", "slop", "words", "max"), "within"),
+    **dict.fromkeys(("any", "all", "words", "items"), "terms"),
+}
 _FIELDS = {
     **dict.fromkeys(("body", "text", "article", "full_text", "fulltext"), "content"),
     **dict.fromkeys(("headline", "heading", "subject", "name"), "title"),
@@ -57,6 +66,18 @@ _FIELDS = {
     **dict.fromkeys(("url", "address"), "link"),
     **dict.fromkeys(("tags", "tag", "keywords", "topic"), "category"),
     **dict.fromkeys(("by", "creator", "writer"), "author"),
+}
+# What people write for one of a few words.
+_WORDS = {
+    **dict.fromkeys(("urgent", "critical", "highest", "important", "1"), "high"),
+    **dict.fromkeys(("medium", "default"), "normal"),
+    **dict.fromkeys(("lowest", "minor"), "low"),
+    **dict.fromkeys(("sensitive", "true", "yes", "strict", "on"), "exact"),
+    **dict.fromkeys(("insensitive", "ignore", "false", "no"), "fold"),
+    **dict.fromkeys(("off", "none", "collapse"), "fold"),
+    **dict.fromkeys(("all", "always", "each"), "alert"),
+    **dict.fromkeys(("md",), "markdown"),
+    **dict.fromkeys(("plain", "txt"), "text"),
 }
 # Signs that look like those of YAML, or like nothing, and are neither.
 _LOOKALIKE = re.compile(
@@ -96,7 +117,7 @@ def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | No
     if wrong["type"] == "missing":
         if isinstance(node, ScalarNode):
             return node.source.error(node.start, f"{path[-1]!r} has no value", _owner(path) or "write one")
-        return node.source.error(node.start, f"missing key {path[-1]!r}", _owner(path))
+        return node.source.error(node.start, f"missing key {path[-1]!r}", _owner(path) or _EXAMPLES.get(path[-1]))
     message, hint = _message(wrong, node, hidden=_expanded(path) and refers(node))
     label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
     return node.source.error(node.start, f"{label}{message}", hint)
@@ -141,8 +162,10 @@ def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
     if not key.text.isascii():
         return key.source.error(key.start, f"unknown key {key.text!r}", _foreign(key.text, known))
     name = key.text.casefold().replace("-", "_")
-    others = _RULE_KEYS if "query" in known else _FEED_KEYS if "max_latency" in known else {}
+    others = _RULE_KEYS if "query" in known else _FEED_KEYS if "max_latency" in known else _COUNT_KEYS
     replacement = None if name in known else others.get(name)
+    if others is _COUNT_KEYS and replacement not in known:
+        replacement = None
     owners = [] if name in known else _owners(key.text, known)
     hint = (
         f"write {replacement}"
@@ -211,6 +234,8 @@ _KINDS = {
     "float_parsing": "a number",
     "float_type": "a number",
 }
+_EXAMPLES: Mapping[Step, str] = {"within": "add for example within: 6h", "hits": "add for example hits: 5"}
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda ctx: f"must be more than {ctx['gt']:g}",
     "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
@@ -232,7 +257,8 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
         field = _FIELDS.get(str(wrong["input"]).casefold()) if "summary" in words else None
-        near = f"write {field}" if field else did_you_mean(str(wrong["input"]), words).strip(" ()")
+        meant = field or _WORDS.get(str(wrong["input"]).casefold())
+        near = f"write {meant}" if meant in words else did_you_mean(str(wrong["input"]), words).strip(" ()")
         near = "" if hidden else near
         return f"{value} is not one of {', '.join(words)}", near or None
     if kind == "string_pattern_mismatch":
@@ -269,20 +295,26 @@ def _shape_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
         return None
     if kind.startswith("int") and (number := re.match(r"\d+", written)):
         return f"write {number[0]}"
+    if kind.startswith("int") and written.casefold() in _NUMBERS:
+        return f"write {_NUMBERS.index(written.casefold())}"
+    if kind.startswith("bool"):
+        return "write true or false"
     if path[0] != "rules" or not kind.startswith(("model", "dict")):
         return f"write - url: {written}" if path == ("feeds",) else None
     if len(path) == 2:
         return f"write - {{id: {_as_id(written) or 'my-rule'}, any: [{written}]}}"
     if "near" in path:
         return "write near: {terms: [one, other], within: 10}"
-    if last == "threshold" and written.isdigit():
-        return f"write threshold: {{hits: {written}, within: 6h}}"
+    if last in ("threshold", "spike") and (parts := re.findall(r"\b(\d+)([smhdw]?)\b", written)):
+        times = next((digits for digits, unit in parts if not unit), "5" if last == "threshold" else "3")
+        within = next((digits + unit for digits, unit in parts if unit), "6h")
+        return f"write {last}: {{{'hits' if last == 'threshold' else 'factor'}: {times}, within: {within}}}"
     shapes = {"feeds": "ids", "tests": "match"}
     return f"write {last}: {{{shapes[last]}: [{written}]}}" if last in shapes else None
 
 
 def _as_id(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", fold(text)).strip("-")
 
 
 def _found(node: Node) -> str:

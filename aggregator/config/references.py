@@ -42,6 +42,7 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
         for key in ("tags", "not_tags"):
             for error in _missing(rule, ("feeds", key), "feed with the tag", tags):
                 yield replace(error, severity="warning")
+        yield from _shut_out(rule, feeds)
     yield from _missing(root, ("settings", "default_channels"), "channel", channels, value)
     yield from _missing(root, ("settings", "health", "notify"), "channel", channels, value)
     for name, channel in _channels(root):
@@ -51,6 +52,32 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
                 fallback.start, "a channel cannot be its own fallback", "choose another channel"
             )
         yield from _missing(channel, ("fallback",), "channel", channels, value["channels"].get(name.text))
+
+
+def _shut_out(rule: Node, feeds: Sequence[dict[str, Any]]) -> Iterator[ConfigError]:
+    """Warn about filters of a rule that no feed passes together; names that do not exist have errors of their own."""
+    filters = rule.get("feeds") if isinstance(rule, MappingNode) else None
+    key = rule.key("feeds") if isinstance(rule, MappingNode) else None
+    if not isinstance(filters, MappingNode) or key is None or len(filters.pairs) < 2:
+        return
+    wanted = {name: _texts(filters.get(name)) for name in ("ids", "tags", "not_ids", "not_tags")}
+
+    def passes(feed: dict[str, Any], names: Iterable[str]) -> bool:
+        has = {str(revealed(feed.get("id")))}, {str(revealed(tag)) for tag in _list(feed.get("tags"))}
+        return all(
+            not wanted[name] or bool(has[name.endswith("tags")] & wanted[name]) != name.startswith("not_")
+            for name in names
+        )
+
+    each = all(any(passes(feed, (name,)) for feed in feeds) for name in ("ids", "tags"))
+    if each and not any(passes(feed, wanted) for feed in feeds):
+        hint = "a feed must be one of ids, have one of tags, and neither be in not_ids nor have one of not_tags"
+        yield replace(key.source.error(key.start, "no feed passes all of these filters", hint), severity="warning")
+
+
+def _texts(node: Node | None) -> set[str]:
+    items = node.nodes if isinstance(node, SequenceNode) else (node,)
+    return {item.text for item in items if isinstance(item, ScalarNode) and not item.absent}
 
 
 def empty_key_errors(root: MappingNode) -> Iterator[ConfigError]:

@@ -55,6 +55,9 @@ def seconds(value: object) -> float:
         wrong, hint = "is not a duration", "write a number and s, m, h, d or w:"
         if re.fullmatch(r"\d+", text):
             raise ValueError(f"{text!r} {wrong}; {hint} {text}m")
+        if said := re.fullmatch(r"(?:every\s+)?(\d{1,6})\s*(s|m|h|d|w)[a-z]{1,6}", text.casefold()):
+            number, unit = (int(said[1]) * 30, "d") if "mon" in text.casefold() else (int(said[1]), said[2])
+            raise ValueError(f"{text!r} {wrong}; write {number}{unit}")
         raise Unfit(text, wrong, f"{hint} 15m")
     return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
 

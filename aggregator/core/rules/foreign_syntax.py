@@ -77,6 +77,8 @@ _ORDERED = ("PRE", "P", "ONEAR", "NEXT", "BEFORE", "FOLLOWEDBY")
 _ORDINARY = re.compile(r"[^\W_](?:[\w.'’ -]*\w)?\*?")  # words and blanks; what is left is looked at more closely
 
 _WEIGHT = "weights are not supported: a rule either matches or it does not"
+SHIPPED = "a list that is shipped must be named before a rule can use it"
+USE_IT = "write lists: {{name: {{use: {1}}}}}, and $name here"
 _FUZZY = "fuzzy matching is not supported"
 _CURLY = "curly quotation marks are not supported"
 _STAR = "a * is only allowed at the end of a word"
@@ -112,6 +114,7 @@ _WORDS = (
     ForeignSyntax(r"[`´].*", "these quotation marks are not supported", 'write "air defence" with straight quotes'),
     ForeignSyntax(r"[‘’]([^‘’]+)[‘’]c", _CURLY, "write '{1}'c with straight quotes"),
     ForeignSyntax(r"(?:\$\{|%)([A-Za-z_][\w-]*)[}%]", "lists use a different syntax here", "write ${1}"),
+    ForeignSyntax(r"\$([a-z]+/[\w-]+)", SHIPPED, USE_IT),
     ForeignSyntax(r"\$([A-Za-z_][\w-]*)[^\w-].*", "nothing may follow the name of a list", "write ${1}"),
     ForeignSyntax(r"\$[^\W\d].*", "list names use the letters a–z, digits, - and _", "rename it under lists:"),
     ForeignSyntax(r"/(.+)/[a-z]+", "patterns take no flags here and always ignore case", "write /{1}/"),
@@ -209,6 +212,13 @@ _ITEMS = (
     ),
     ForeignSyntax(
         r"\$[A-Za-z_][\w-]*\s.*", "a list must stand alone, so '{0}' is matched literally", "write query: '{0}'"
+    ),
+    ForeignSyntax(r"\$([a-z]+/[\w-]+)", SHIPPED, USE_IT),
+    ForeignSyntax(r"\$\s+([A-Za-z_][\w-]*)", "'{0}' is matched literally", "for the list, write ${1} without a space"),
+    ForeignSyntax(
+        r".*\S\s+\$[a-z_][\w-]*",
+        "a list must stand alone, so '{0}' is matched literally",
+        "write query: with NEAR/1 between the list and the other words",
     ),
     ForeignSyntax(r"(\$[A-Za-z_][\w-]*)\W.*", "a list must stand alone, so '{0}' is matched literally", "write {1}"),
 )

@@ -155,6 +155,34 @@ def test_warnings_do_not_stop_the_load(tmp_path: Path) -> None:
     assert found.warnings[1].hint == "did you mean 'defence'?"
 
 
+@pytest.mark.parametrize(
+    ("filters", "dead"),
+    [
+        ("tags: [defence], not_tags: [defence]", True),
+        ("ids: [a], not_ids: [a]", True),
+        ("ids: [a], tags: [energy]", True),
+        ("tags: [energy], not_ids: [b]", True),
+        ("tags: [defence], not_ids: [a]", False),
+        ("ids: [a, b], tags: [energy]", False),
+        ("not_ids: [a], not_tags: [energy]", False),
+        ("ids: [b], tags: [defence]", True),
+    ],
+)
+def test_filters_that_no_feed_passes_are_warned_of(tmp_path: Path, filters: str, dead: bool) -> None:
+    """Each filter has feeds, and together they leave none: the rule would be silent for good."""
+    found = loaded(
+        tmp_path,
+        f"""
+        feeds:
+          - {{url: "https://a.example/", id: a, tags: [defence]}}
+          - {{url: "https://b.example/", id: b, tags: [energy]}}
+          - {{url: "https://c.example/", id: c, tags: defence}}
+        rules: [{{id: r, any: [S-400], feeds: {{{filters}}}}}]
+        """,
+    )
+    assert [warning.message for warning in found.warnings] == ["no feed passes all of these filters"] * dead
+
+
 def test_a_login_in_an_address_is_warned_of(tmp_path: Path) -> None:
     """It is never sent there, so the feed would fail at each poll; a mailbox names its user like that."""
     found = loaded(

@@ -82,6 +82,7 @@ def made(**keys: Any) -> Rule:
         ("kind:news S-400", "kind", 'quote it: "kind:news"'),
         ("S-400 ${turkey}", "${", "write $turkey"),
         ("S-400 $turkey*", "$", "write $turkey"),
+        ("S-400 $country/turkey", "$", "write lists: {name: {use: country/turkey}}, and $name here"),
         ('"US"c sanctions', "c", "write 'US'c"),
         ("'air defence'", "'", 'write "air defence"'),
         ('"S-400 OR S-500"', '"', "remove the quotes"),
@@ -124,6 +125,9 @@ def test_a_habit_in_a_query_is_answered(query: str, place: str, remedy: str) -> 
         ("foo^2", "write foo"),
         ('"air defence"~2', "query: '\"air defence\"~2'"),
         ("$turkey sanctions", "query: '$turkey sanctions'"),
+        ("sanctions $turkey", "a list must stand alone"),
+        ("$ turkey", "write $turkey without a space"),
+        ("$country/turkey", "write lists: {name: {use: country/turkey}}, and $name here"),
         ("‘US’c", "'US'c"),
         ("Tom &amp; Jerry", "the character"),
     ],
@@ -141,7 +145,8 @@ def test_a_habit_in_a_list_is_a_term_with_a_warning(item: str, remedy: str) -> N
     "term",
     ["AC/DC", "C++", ".NET", "AT&T", "Yahoo!", "24/7", "Re: foo", "COVID-19", "+972", "U.S.A.", "O'Reilly", "12:30",
      "P5+1", "N/A", "$100", "50%", "#MeToo", "@NATO", "[sic]", "Washington, D.C.", "Star Wars: A New Hope", "🚀",
-     "“air defence”", "WITHIN", "NEXT plc", "f*** off", "US", "COVID (Delta)"],
+     "“air defence”", "WITHIN", "NEXT plc", "f*** off", "US", "COVID (Delta)",
+     "buy $TSLA", "A$ 100"],
 )  # fmt: skip
 def test_terms_that_are_merely_odd_pass(term: str) -> None:
     """Signs that belong to a name are no habit."""
