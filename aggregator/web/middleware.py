@@ -8,10 +8,11 @@ import binascii
 import logging
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from markupsafe import escape
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggregator.core.settings import Web
@@ -19,8 +20,15 @@ from aggregator.ports import Clock
 from aggregator.ports.backend import Backend
 from aggregator.web import links
 from aggregator.web.auth import Authenticator, Guesses, Sessions
-from aggregator.web.language import LANGUAGE_COOKIE, Language, negotiate, speaking
-from aggregator.web.origins import SAFE_METHODS, is_allowed_host, is_loopback, is_same_site_form, split_listen
+from aggregator.web.language import LANGUAGE_COOKIE, Language, gettext, negotiate, speaking
+from aggregator.web.origins import (
+    SAFE_METHODS,
+    is_allowed_host,
+    is_loopback,
+    is_same_site_form,
+    safe_next,
+    split_listen,
+)
 from aggregator.web.transfer import came_from_another_site
 
 log = logging.getLogger(__name__)
@@ -109,9 +117,8 @@ class SecurityMiddleware:
         if not identity.is_authenticated and (_shown_token(scope, headers) or links.token_in(scope)):
             await self._wrong_token(scope)
         scope["identity"] = identity
-        refusal = self._refusal(scope, headers, identity)
-        target = refusal or self._app
         with speaking(_language(scope, headers)):
+            target = self._refusal(scope, headers, identity) or self._app
             await target(scope, receive, _dressed(send, scope))
 
     def _recognise(self, scope: Scope, headers: Headers) -> Identity:
@@ -153,7 +160,9 @@ class SecurityMiddleware:
         if path.startswith(HUBS) and method in ("GET", "POST"):
             return None
         if not identity.is_authenticated and not self._open(method, path):
-            return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
+            if method not in SAFE_METHODS and not is_for_programs(path):
+                return _logged_out(headers, authority)
+            return _ask_to_log_in(path, scope["query_string"].decode("latin-1"))
         if (
             method not in SAFE_METHODS
             and identity.method != "token"
@@ -228,7 +237,7 @@ def _cookie(headers: Headers, name: str) -> str | None:
 
 def is_for_programs(path: str) -> bool:
     """Tell whether a path answers with JSON rather than a page."""
-    return path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
+    return path.startswith(("/api/", "/metrics", "/healthz", "/readyz")) and path != "/api/docs"
 
 
 def _refuse(path: str, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
@@ -237,13 +246,26 @@ def _refuse(path: str, status: int, message: str, headers: dict[str, str] | None
     return PlainTextResponse(message + "\n", status, headers)
 
 
-def _ask_to_log_in(method: str, path: str, query: str) -> Response:
+def _logged_out(headers: Headers, authority: str) -> Response:
+    """Answer a form whose session has ended, with the way back to its page; a redirect would pass for a success."""
+    came_from = urlsplit(headers.get("referer", ""))
+    page = f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path
+    back = safe_next(page) if came_from.netloc == authority else "/"
+    login = escape(f"/login?next={quote(back, safe='')}")
+    words, link = escape(gettext("You are logged out; nothing was changed.")), escape(gettext("Log in"))
+    text = (
+        '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<title>aggregator</title><link rel="stylesheet" href="/static/site.css">'
+        f'<main class="empty"><h1>{words}</h1><p><a href="{login}">{link}</a></p></main>'
+    )
+    return HTMLResponse(text, 401)
+
+
+def _ask_to_log_in(path: str, query: str) -> Response:
     if is_for_programs(path) or path.endswith(FEEDS_OUT):
         challenge = "Basic" if path.endswith(FEEDS_OUT) else "Bearer"
         asked_for = {"www-authenticate": f'{challenge} realm="aggregator"'}
         return _refuse(path, 401, "Authentication required: Authorization: Bearer TOKEN.", asked_for)
-    if method not in SAFE_METHODS:
-        return _refuse(path, 401, "Please log in first.")
     wanted = path + (f"?{query}" if query else "")
     return RedirectResponse("/login" + (f"?next={quote(wanted, safe='')}" if wanted != "/" else ""), 303)
 

@@ -66,7 +66,7 @@ def expected_of_a_stranger(method: str, path: str) -> int:
         return 404 if asked == "GET" else 410
     if path.startswith(ACTS):  # opened by its signature, and this one has none
         return 403 if asked == "GET" else 422
-    for_programs = path.startswith(("/api/", "/metrics")) or path.endswith((".atom", ".opml", ".csv"))
+    for_programs = path.startswith(("/api/v1", "/api/openapi", "/metrics")) or path.endswith((".atom", ".opml", ".csv"))
     return 303 if asked == "GET" and not for_programs else 401
 
 

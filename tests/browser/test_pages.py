@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, Site
 from tests.browser.page_list import PAGES
@@ -110,6 +110,21 @@ def test_login_page_stands(browser: object, site: Site, open_page: Opener, keep:
     page.wait_for_url("**/rules")
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
+
+
+def test_an_action_after_the_session_has_ended_leads_back(site: Site, open_page: Opener) -> None:
+    """A form of a page that was open when its session ended: nothing is changed, and the login leads back to it."""
+    site.backend.web(password="secret words")
+    before, page = repr(site.backend.tables), open_page("/login?next=/feeds/tass")
+    for button in ("Pause", "Relevant"):
+        page.get_by_label("Password").fill("secret words")
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("TASS")
+        page.context.clear_cookies()
+        page.get_by_role("button", name=button, exact=True).first.evaluate("button => button.click()")
+        expect(page.locator("h1")).to_have_text("You are logged out; nothing was changed.")
+        page.get_by_role("link", name="Log in").click()
+    assert repr(site.backend.tables) == before
 
 
 def test_every_page_reads_without_scripts(site: Site, open_page: Opener) -> None:

@@ -231,9 +231,10 @@ async function swap(form, button) {
   const isUndo = form.getAttribute("action").startsWith("/undo/");
   try {
     const answer = await fetch(form.action, { method: "POST", body: sending(form, button) });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html"), main = page.querySelector("main");
+    if (answer.status === 401 || !main) throw new Error(String(answer.status));
     if (isUndo) undos.pop();
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.querySelector("main").replaceWith(page.querySelector("main"));
+    document.querySelector("main").replaceWith(main);
     document.title = page.title;
     if (answer.redirected) {
       const address = new URL(answer.url);
@@ -246,7 +247,7 @@ async function swap(form, button) {
     if (place >= 0 && next) focusRow(next);
     document.dispatchEvent(new CustomEvent("swapped"));
   } catch {
-    form.submit(); // the browser says better than we could why nothing answers
+    plainly(form, button?.name, button?.value, form.action);
   }
 }
 async function quick(form, button, byKey) {
@@ -270,13 +271,19 @@ async function quick(form, button, byKey) {
     if (!answer.ok) throw new Error(String(answer.status));
     const { message, undo } = await answer.json();
     say(message, undo);
-  } catch { // sent as without a script, so that the browser or the site says what is wrong
-    const field = document.createElement("input");
-    field.type = "hidden"; field.name = button.name; field.value = chosen;
-    form.action = address;
-    form.append(field);
-    HTMLFormElement.prototype.submit.call(form);
+  } catch {
+    plainly(form, button.name, chosen, address);
   }
+}
+// Sends a form as without a script, so that the browser or the site says what is wrong.
+function plainly(form, name, value, address) {
+  if (name) {
+    const field = document.createElement("input");
+    field.type = "hidden"; field.name = name; field.value = value;
+    form.append(field);
+  }
+  form.action = address;
+  HTMLFormElement.prototype.submit.call(form);
 }
 
 // How many are left to do stands in the title of the tab.
