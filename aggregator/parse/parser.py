@@ -73,7 +73,7 @@ class IncrementalParser:
             if begin:
                 await begin()
             return await self._messages(fetched, state, how)
-        if how is None and same_entries(memory, source):
+        if how is None and state.items and same_entries(memory, source):  # a memory outlives empty documents
             return _nothing_new(ParseLevel.SAME_ENTRIES, state, body_hash)
         if begin:
             await begin()

@@ -89,6 +89,15 @@ async def test_a_moved_build_date_is_not_news(parser: Parser) -> None:
     assert again.body_hash != first.body_hash
 
 
+async def test_entries_that_are_back_are_counted(parser: Parser) -> None:
+    """After a document without entries, those remembered from before it are none of the entries that it had."""
+    first = await parser.parse(document(2, 1), STATE)
+    back = await parser.parse(
+        document(2, 1, built="tuesday afternoon"), replace(STATE, items=0), recalling(first.memory)
+    )
+    assert (back.parse_level, back.entries, back.items) == (ParseLevel.DELTA, (), 2)
+
+
 async def test_only_unseen_entries_are_read(parser: Parser) -> None:
     """One new entry among known ones comes alone."""
     first = await parser.parse(document(2, 1), STATE)

@@ -245,7 +245,9 @@ def _nothing_found(state: FeedState, now_is: Health, whole: ParsedFeed | None) -
     """Return why a source that answers has no entries, as it said when it was last read."""
     if now_is is not Health.EMPTIED:
         return None
-    return (whole.nothing or None) if whole else (state.last_error if state.health is Health.EMPTIED else None)
+    if whole:
+        return whole.nothing or None
+    return state.last_error if state.health is Health.EMPTIED and not state.failures else None
 
 
 def _pause(

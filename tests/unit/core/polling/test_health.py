@@ -179,6 +179,9 @@ def test_a_selector_that_finds_nothing_is_news_from_the_first_poll_on() -> None:
     assert (life.state.health, life.state.last_error) == (Health.OK, None)
     polled(nothing)
     assert life.told == ["News: no longer has any entries", "News: recovered", "News: no longer has any entries"]
+    life.state = replace(life.state, failures=1, last_error="HTTP 500")  # what a failure said ends with it
+    life.unchanged()
+    assert (life.state.health, life.state.last_error) == (Health.EMPTIED, None)
 
 
 def test_the_notice_of_a_page_says_what_is_not_found() -> None:
