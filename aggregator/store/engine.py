@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 BUSY_MS = 10_000
 CONNECT_S = 10
+LOCK_S = 20  # PostgreSQL: what others hold for longer is not ours, or is stuck
+# A server that vanished without a word (its machine, the network) is noticed within a minute, not within two hours.
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 READERS = 4
 WRITERS = 2  # of PostgreSQL: what is routed, and the rest
 LASTING = frozenset({"damaged", "gone"})  # a write that works elsewhere in the file heals neither
@@ -230,9 +233,11 @@ def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False)
     shared: dict[str, Any] = {"hide_parameters": True, "pool_size": writers if writing else READERS, "max_overflow": 0}
     if not place.is_sqlite:
         # The encoding, because $PGCLIENTENCODING or the database's own would stand in its place.
-        options = {"connect_timeout": CONNECT_S, "application_name": "aggregator", "client_encoding": "UTF8"}
+        options = {"connect_timeout": CONNECT_S, "application_name": "aggregator", "client_encoding": "UTF8"} | {
+            name: value for name, value in KEEPALIVE.items() if name not in place.url.query
+        }
         engine = create_engine(place.url, connect_args=options, pool_pre_ping=True, **shared)
-        event.listen(engine, "connect", _prepare_nothing_through_a_pooler)
+        event.listen(engine, "connect", partial(_configure_session, waits=create))
         return engine
     connect = partial(open_file, place, writing=writing, create=create)
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, **shared)
@@ -241,12 +246,20 @@ def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False)
     return engine
 
 
-def _prepare_nothing_through_a_pooler(connection: Any, _: object) -> None:
-    """Prepare no statements where a pooler answers: the next transaction may be another server process's."""
+def _configure_session(connection: Any, _: object, *, waits: bool) -> None:
+    """Wait for no lock without end, but those that an upgrade `waits` for.
+
+    Where a pooler answers, nothing is set, and no statement prepared: the next transaction may be another server
+    process's. (As an option of the connection, a pooler would refuse it.)
+    """
     (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
     connection.rollback()
     if pid != connection.info.backend_pid:
         connection.prepare_threshold = None
+    elif not waits:  # who set another one in the URL keeps it
+        ours = "SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'"
+        connection.execute(ours, (f"{LOCK_S}s",))
+        connection.commit()
 
 
 def open_file(place: DatabaseLocation, *, writing: bool, create: bool) -> sqlite3.Connection:

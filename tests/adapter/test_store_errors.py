@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.core.model import Entry
 from aggregator.store import Store, open_store
-from aggregator.store.engine import set_pragmas
+from aggregator.store.engine import make_engine, set_pragmas
 from aggregator.store.inspect import inspect_database
 from aggregator.store.location import parse_location
 from aggregator.store.migrations import REVISIONS
@@ -333,6 +333,32 @@ async def test_server_without_our_tables(postgres: PostgresServer) -> None:
         assert says in said
         assert inspect_database(url).is_newer
     engine.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_lock_that_somebody_keeps_is_not_waited_for_without_end(postgres: PostgresServer) -> None:
+    """Who reads and who writes is told, as with SQLite; an upgrade waits, and another limit in the URL holds."""
+    url = postgres.create("")
+    async with opened(url) as store:
+        await store.maintenance.upgrade()
+    engine = create_engine(url)
+    short = f"{url}{'&' if '?' in url else '?'}options=-c%20lock_timeout%3D50ms"
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE feeds IN ACCESS EXCLUSIVE MODE"))
+        async with opened(short) as store:
+            for attempt in (store.catalog.feeds(), store.feeds.sync([feed()], NOW)):
+                with pytest.raises(DatabaseFault) as caught:
+                    await attempt
+                assert "is locked by another process" in one_sentence(caught.value)
+                assert caught.value.kind == "locked"
+    engine.dispose()
+    limits = []
+    for create in (False, True):
+        usual = make_engine(parse_location(url), writing=True, create=create)
+        with usual.connect() as connection:
+            limits.append(connection.execute(text("SHOW lock_timeout")).scalar())
+        usual.dispose()
+    assert limits == ["20s", "0"]
 
 
 @pytest.mark.postgres
