@@ -1,5 +1,6 @@
 """Cut secrets out of texts before anybody reads them: logs, errors, pages, exports, outcomes of deliveries."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, quote, quote_plus
@@ -14,12 +15,14 @@ _SECRET_NAME = re.compile(
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.%+\[\]-]+)=([^\s&;#\"'<>]+)")
 _TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w:.~-]{16,}")  # at least 16, among them a digit
 _KEY = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[!-~]{8,}")
+_HEXADECIMAL = re.compile("%[0-9A-F]{2}")
+_QUOTES = (("&quot;", "&#x27;"), ("&#34;", "&#39;"), ("&quot;", "&#39;"))  # in HTML
 _HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?::\d+)?")
 _HEADER = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 
 
 class Redactor:
-    """Replace every known secret by `***`, also in its percent-encoded spelling.
+    """Replace every known secret by `***`, also as an answer may quote it: percent-encoded, in JSON, in HTML.
 
     One value is shared by all who show texts of one configuration; a reload gives it the new secrets.
     """
@@ -32,16 +35,29 @@ class Redactor:
     def set_secrets(self, secrets: Iterable[str]) -> None:
         """Forget the secrets known so far and cut out these."""
         spellings = {
-            spelling
-            for secret in secrets
-            if len(secret) >= self._min_chars
-            for spelling in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
+            spelling for secret in secrets if len(secret) >= self._min_chars for spelling in _spellings(secret)
         }
         longest_first = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    if secret.isascii() and secret.isalnum():
+        return  # which is the same everywhere
+    percent = (quote(secret), quote(secret, safe=""), quote_plus(secret))
+    yield from percent
+    yield from (_HEXADECIMAL.sub(lambda code: code[0].lower(), text) for text in percent)
+    yield repr(secret)[1:-1]
+    for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield text
+        yield text.replace("/", r"\/")
+        yield text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+    html = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield from (html, html.replace('"', "&quot;"), *(html.replace('"', q).replace("'", a) for q, a in _QUOTES))
 
 
 def hide_logins(text: str) -> str:

@@ -1,11 +1,13 @@
 """Fields of a service's structured form, from Apprise's own details of its services."""
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from aggregator.core.errors import Problem, did_you_mean
+from aggregator.core.text.headers import is_header
 from aggregator.notify.apprise_loader import plugins
 
 # What this program decides itself, for every service.
@@ -87,3 +89,33 @@ def details_of(schema: str) -> dict[str, Any]:
 
     known: dict[str, Any] = details(plugins()[schema])
     return known
+
+
+def header_fault(name: str, value: str) -> str:
+    """Return why a header cannot be sent, as the end of a sentence; "" if it can."""
+    if not is_header(name, value):
+        return "has a line break, or is a header that the program itself sets"
+    return "" if _fits_header(value) else "has characters that a header cannot have"
+
+
+def login_header(user: str, password: str) -> str:
+    """Write Basic authentication with letters beyond Latin-1, in UTF-8 (RFC 7617, 2.1); "" where none needs it."""
+    login = f"{user}:{password}"
+    return "" if _fits_header(login) else "Basic " + b64encode(login.encode()).decode()
+
+
+def is_host(host: str) -> bool:
+    """Tell whether a host name could be looked up at all: no part is empty or too long, and there are no blanks."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return not any(map(str.isspace, host))
+
+
+def _fits_header(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeError:
+        return False
+    return True

@@ -108,6 +108,13 @@ class _CapturingSession(sessions.Session):
         """Ignore redirects: a receiver's target may be anything."""
         return None if _capture.get() is not None else super().get_redirect_target(response)
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        try:
+            return super().prepare_request(request)
+        except ValueError as error:
+            _note_impossible(error)
+            raise
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         notes = _capture.get()
         if notes is None:
@@ -123,12 +130,26 @@ class _CapturingSession(sessions.Session):
         notes.written, notes.status = True, None
         try:
             response = super().send(request, **options)
+        except ValueError as error:  # also what requests makes of one: an address or a header that cannot be
+            _note_impossible(error)
+            raise
         except requests.RequestException as error:
             notes.written = not _never_left(error)
             notes.failure = _describe_error(error)
             raise
         _record(notes, response)
         return response
+
+
+def _note_impossible(error: ValueError) -> None:
+    """Note a request that nobody could send; what it is made of is not quoted, it may hold a secret."""
+    notes = _capture.get()
+    if notes is None:
+        return
+    address = isinstance(error, requests.exceptions.InvalidURL) or "label" in str(error)
+    what = "its address cannot be looked up" if address else "a header has characters that cannot be sent"
+    notes.written = False
+    notes.refused = Refusal(f"the request cannot be made: {what}", final=True)
 
 
 class _Response(HTTPResponse):

@@ -1,5 +1,7 @@
 """Secrets of channels, to be redacted in every text that leaves notify/."""
 
+from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -21,7 +23,24 @@ def secrets_of(channel: Channel) -> tuple[str, ...]:
     for name, value in channel.fields.items():
         if name not in _PUBLIC_FIELDS or isinstance(value, SecretStr):
             found.update(_strings(value))
+    found |= _basic(channel)
     return tuple(sorted((s for s in found if len(s) >= MIN_SECRET_CHARS), key=len, reverse=True))
+
+
+def _basic(channel: Channel) -> set[str]:
+    """Return users with their passwords as Basic authentication and a mail server's PLAIN write them."""
+    logins = [(channel.fields.get("user"), channel.fields.get("password"))]
+    for secret in channel.url:
+        with suppress(ValueError):
+            parts = urlsplit(secret.get_secret_value())
+            logins.append((unquote(parts.username or ""), unquote(parts.password or "")))
+    texts = [(_text(user), _text(password)) for user, password in logins if password]
+    plain = {login for user, word in texts for login in (f"{user}:{word}", f"\0{user}\0{word}", word)}
+    return {b64encode(text.encode(charset, "replace")).decode() for text in plain for charset in ("utf-8", "latin-1")}
+
+
+def _text(value: Any) -> str:
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value or "")
 
 
 def _parts(url: str) -> set[str]:

@@ -18,11 +18,21 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from aggregator.core.errors import Problem, did_you_mean
+from aggregator.core.errors import Problem, brief, did_you_mean
 from aggregator.core.settings import Channel
 from aggregator.core.values import Referring
 from aggregator.notify.apprise_loader import asset, library, plugins
-from aggregator.notify.fields import RULED, field_help, fields_of, mail_defaults, missing, typed
+from aggregator.notify.fields import (
+    RULED,
+    field_help,
+    fields_of,
+    header_fault,
+    is_host,
+    login_header,
+    mail_defaults,
+    missing,
+    typed,
+)
 from aggregator.notify.signing import MIN_SECRET_BYTES
 
 OWN = ("console", "webhook")
@@ -122,6 +132,11 @@ def check_channel(channel: Channel) -> tuple[Problem, ...]:
 
 def _try(target: Target) -> None:
     """Make the service of a target once. Raises BadChannel."""
+    for field in ("host", "smtp_host"):
+        host = str(target.arguments.get(field) or "")
+        if not is_host(host):
+            hint = "check the name: its parts are divided by single dots and have at most 63 characters"
+            raise BadChannel([Problem(path=("host",), message=f"{brief(host)!r} is not a host name", hint=hint)])
     if target.schema not in ("mailto", "mailtos"):
         instantiate(target)
         return
@@ -299,6 +314,10 @@ def _webhook(channel: Channel) -> Iterator[Target]:
     headers = dict(fields.get("headers") or {})
     if fields.get("token"):
         headers["Authorization"] = f"Bearer {fields['token']}"
+    for name, value in headers.items():
+        if fault := header_fault(name, str(value)):
+            key = ("token",) if name == "Authorization" and fields.get("token") else ("headers", name)
+            raise BadChannel([Problem(path=key, message=f"{key[-1]}: it {fault}", hint="type it again, in one line")])
     for position, secret in enumerate(channel.url):
         path = ("url", position) if len(channel.url) > 1 else ("url",)
         try:
@@ -308,6 +327,11 @@ def _webhook(channel: Channel) -> Iterator[Target]:
             raise BadChannel([Problem(path=path, message="a webhook's url must be a web address")]) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadChannel([Problem(path=path, message="a webhook's url must start with https:// or http://")])
+        user = fields.get("user") or (unquote(parts.username) if parts.username else None)
+        password = fields.get("password") or (unquote(parts.password) if parts.password else None)
+        login = login_header(str(user or ""), str(password or ""))
+        if login:
+            user = password = None
         yield Target(
             parts.hostname,
             "jsons" if parts.scheme == "https" else "json",
@@ -317,9 +341,9 @@ def _webhook(channel: Channel) -> Iterator[Target]:
                 "fullpath": parts.path or "/",
                 "secure": parts.scheme == "https",
                 "params": dict(parse_qsl(parts.query, keep_blank_values=True)),
-                "user": fields.get("user") or (unquote(parts.username) if parts.username else None),
-                "password": fields.get("password") or (unquote(parts.password) if parts.password else None),
-                "headers": headers,
+                "user": user,
+                "password": password,
+                "headers": {**({"Authorization": login} if login else {}), **headers},
             },
             _mark(secret),
         )

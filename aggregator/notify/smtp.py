@@ -137,6 +137,8 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             self.notes.failure = clean_text(f"connection to the mail server lost: {error}", 300)
         except ssl.SSLError as error:
             self.notes.failure = f"mail server {self.smtp_host}:{self.port}: {describe_tls(error)}"
+        except UnicodeError:
+            self.notes.refused = Refusal(f"{clean_text(self.smtp_host, 100)!r} is not a host name", final=True)
         except OSError as error:
             self.notes.failure = f"mail server {self.smtp_host}:{self.port}: {error.strerror or error}"
         else:
@@ -288,10 +290,29 @@ class Impossible(smtplib.SMTPException):
     """A failure that no further attempt can change: the server lacks what the channel asks of it."""
 
 
+class _Utf8(str):
+    """A text that is UTF-8 in bytes, whatever encoding it is asked for."""
+
+    __slots__ = ()
+
+    def encode(self, _encoding: str = "", _errors: str = "") -> bytes:
+        return super().encode("utf-8")
+
+
 class _Bounded(smtplib.SMTP):
     """SMTP whose every reply has a limit, and which has one deadline for all of them (monotonic seconds)."""
 
     deadline: float
+
+    # Passwords are UTF-8 (RFC 4616, 2); smtplib writes all of a login as ASCII.
+    def auth_plain(self, challenge: Any = None) -> str:
+        return _Utf8(super().auth_plain(challenge))
+
+    def auth_login(self, challenge: Any = None) -> str:
+        return _Utf8(super().auth_login(challenge))
+
+    def auth_cram_md5(self, challenge: Any = None) -> Any:
+        return None if challenge is None else _Utf8(super().auth_cram_md5(challenge))
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
@@ -358,7 +379,7 @@ class _SmtpConnection:
             hint = "remove user and password, or use mailtos:// if it requires encryption first"
             raise Impossible(f"offers no login (AUTH); {hint}")
         try:
-            server.login(user, password)
+            server.login(_Utf8(user), _Utf8(password))
         except smtplib.SMTPResponseException:
             raise
         except smtplib.SMTPException:

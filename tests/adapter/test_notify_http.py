@@ -5,6 +5,7 @@ import logging
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -476,3 +477,44 @@ async def test_a_redirect_says_where_to(path: str, location: str, words: str) ->
     assert str(error).startswith(f"channel hook: 127.0.0.1: HTTP 308: redirects to {words}")
     assert not error.transient
     assert "a-secret-token" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "message"),
+    [
+        ({"token": "tok€n"}, ("token",), "token: it has characters that a header cannot have"),
+        (
+            {"token": "two\nlines"},
+            ("token",),
+            "token: it has a line break, or is a header that the program itself sets",
+        ),
+        ({"headers": {"X-Key": "ключ"}}, ("headers", "X-Key"), "X-Key: it has characters that a header cannot have"),
+        ({"url": "http://a..example/"}, ("host",), "'a..example' is not a host name"),
+        ({"url": f"http://{'a' * 64}.example/"}, ("host",), f"'{'a' * 64}.example' is not a host name"),
+    ],
+)
+def test_what_could_never_be_sent(fields: dict[str, Any], path: tuple[str, ...], message: str) -> None:
+    """The check names the field, instead of an alert that is tried for three days."""
+    (problem,) = check_channels([webhook(**{"url": "http://example.org/", **fields})])
+    assert (problem.path, problem.message) == (("hook", *path), message)
+    assert problem.hint
+
+
+async def test_what_cannot_be_sent_is_given_up_at_once() -> None:
+    """A service whose address or header nobody can send says so, without what it holds."""
+    for fields in ({"host": "a..example"}, {"host": "127.0.0.1", "port": "9", "user": "ключ", "password": "secret€"}):
+        error = await failure(Channel(name="c", service="json", timeout="3s", **fields))
+        assert "the request cannot be made" in str(error)
+        assert (error.transient, error.unknown) == (False, False)
+        assert "€" not in str(error)
+
+
+async def test_a_login_in_another_script() -> None:
+    """Basic authentication is UTF-8 where Latin-1 has not its letters."""
+    with receiver() as peer:
+        await send(webhook(peer.url, user="ключ", password="пароль€"))
+        peer.answer = lambda request: (500, {}, request.headers["Authorization"].split()[1].encode())
+        error = await failure(webhook(peer.url, user="ann", password="a-password"))
+    expected = b64encode("ключ:пароль€".encode()).decode()
+    assert peer.requests[0].headers["Authorization"] == f"Basic {expected}"
+    assert str(error) == "channel hook: 127.0.0.1: HTTP 500: ***"

@@ -472,3 +472,20 @@ async def test_what_is_no_address_is_an_error_at_check(address: str) -> None:
     """A recipient that nothing can be sent to is named before the first alert, and never counts as reached."""
     to = channel(25, to=[address])
     assert any("is not a mail address" in problem.message for problem in check_channels([to]))
+
+
+async def test_a_login_beyond_ascii() -> None:
+    """Passwords are UTF-8; a mail server that refuses one gives the reason, and it is not tried for three days."""
+    login = {"service": "mailtos", "user": "me@example.org", "verify": "no"}
+    with postbox(tls=server_context(), password="pässwörd-ключ€") as box:
+        await send(channel(box.port, **login, password="pässwörd-ключ€"))
+        wrong = await failure(channel(box.port, **login, password="другой пароль"))
+    assert len(box.mails) == 1
+    assert "535" in str(wrong)
+    assert not wrong.transient
+
+
+def test_a_mail_server_that_cannot_be_named() -> None:
+    """The check says so."""
+    (problem,) = check_channels([channel(25, host="mail..example")])
+    assert problem.message == "'mail..example' is not a host name"

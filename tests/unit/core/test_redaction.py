@@ -1,8 +1,12 @@
 """What in an address is a secret."""
 
+import html
+import json
+from urllib.parse import quote, quote_plus
+
 import pytest
 
-from aggregator.core.redaction import hide_url_secrets, url_secrets
+from aggregator.core.redaction import Redactor, hide_url_secrets, url_secrets
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,15 @@ def test_secrets_in_the_address_of_a_feed(url: str, secrets: list[str]) -> None:
 def test_keys_in_addresses_are_hidden(text: str, shown: str) -> None:
     """Whoever wrote them, and wherever the address stands."""
     assert hide_url_secrets(text) == shown
+
+
+@pytest.mark.parametrize("secret", ['s3cr&t"Tök+en/x=1', "p@ss w0rd<é>", "it's/a\\secret"])
+def test_a_secret_is_cut_out_however_an_answer_quotes_it(secret: str) -> None:
+    """Servers repeat what they were sent in JSON, in HTML, in an address; none of the secret is left."""
+    cut = Redactor([secret])
+    quoted = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret)]
+    quoted += [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
+    quoted += [json.dumps(secret)[1:-1].replace("/", r"\/"), repr(secret)[1:-1]]
+    quoted += [html.escape(secret), html.escape(secret, quote=False), html.escape(secret).replace("&#x27;", "&#39;")]
+    for text in quoted:
+        assert cut(f"bad token: {text}!") == "bad token: ***!"
