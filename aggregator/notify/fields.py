@@ -99,7 +99,7 @@ def header_fault(name: str, value: str) -> str:
 
 
 def login_header(user: str, password: str) -> str:
-    """Write Basic authentication with letters beyond Latin-1, in UTF-8 (RFC 7617, 2.1); "" where none needs it."""
+    """Write Basic authentication with characters beyond Latin-1, in UTF-8 (RFC 7617, 2.1); "" where none needs it."""
     login = f"{user}:{password}"
     return "" if _fits_header(login) else "Basic " + b64encode(login.encode()).decode()
 
