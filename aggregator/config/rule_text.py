@@ -50,7 +50,7 @@ def apply_edit(files: Sequence[RulesFile], edit: RuleEdit) -> EditedRules:
 
 
 def item_of(files: Sequence[RulesFile], rule_id: str) -> RuleItem:
-    """Return a rule as an editor shows it. Raises NotFound."""
+    """Return a rule as an editor shows it. Raises NotFound; Conflict where a file cannot be read."""
     file = _file_of(files, RuleEdit(kind="put", rule=rule_id))
     item = rule_item(file.text.replace("\r\n", "\n"), rule_id)
     return RuleItem(rule=rule_id, name=file.name, item=item, form=form_of(item))
@@ -64,6 +64,11 @@ def _file_of(files: Sequence[RulesFile], edit: RuleEdit) -> RulesFile:
         return (named or files)[-1]
     known = {name: file for file in reversed(files) for name in rule_ids(file.text)}
     if edit.rule not in known:
+        for file in files:  # a rule that runs may be in a file that was broken since
+            root, errors = parse(_source(file.text))
+            if root is None and errors:
+                where = f"line {errors[0].line}: {errors[0].message}"
+                raise Conflict(f"the file {Path(file.name).name} is not valid YAML ({where}); correct it first")
         raise NotFound("rule", edit.rule, list(known))
     return known[edit.rule]
 

@@ -28,7 +28,7 @@ def machine_zone() -> str:
     from tzlocal import get_localzone_name
 
     try:
-        name = get_localzone_name()
+        name = get_localzone_name().replace("Etc/UTC", "UTC")
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         log.warning("the machine's time zone is unknown (%s), so times are in UTC; set settings.time_zone", error)

@@ -90,7 +90,7 @@ def test_filters_live_in_the_address(open_page: Opener) -> None:
 def test_a_silence_is_made_and_lifted(site: Site, open_page: Opener) -> None:
     """From a hit to a silence and back."""
     page = open_page("/", scripts=False)
-    page.locator("#hit-00001389").get_by_role("link", name="Silence").click()
+    page.locator("#hit-00001389").get_by_role("link", name="Mute…").click()
     page.get_by_label("this story").check()
     page.get_by_label("Reason").fill("told enough")
     page.get_by_role("button", name="Mute").click()

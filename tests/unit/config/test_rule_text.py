@@ -3,7 +3,8 @@
 import pytest
 
 from aggregator.config import rule_text
-from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.errors import ConfigErrors, Conflict, NotFound
+from aggregator.core.results import RulesFile
 
 TEXT = """\
 # What we watch.
@@ -25,6 +26,13 @@ lists:
 """
 FLOW = "rules: [{id: a, any: [x]}, {id: b, any: [y]}]\n"
 DASHES = "rules:\n- id: a\n  any: [x]\n-\n  id: b\n  any: [y]"
+
+
+def test_a_rule_of_a_broken_file_is_not_called_missing() -> None:
+    """It runs still; the file has to be corrected before it can be edited."""
+    file = RulesFile(name="/etc/aggregator/rules.yaml", text=TEXT + "rules2: {a: [\n", digest="")
+    with pytest.raises(Conflict, match=r"rules.yaml is not valid YAML \(line 18: .*\); correct it first"):
+        rule_text.item_of([file], "s400")
 
 
 def test_an_item_stands_without_its_dash() -> None:
