@@ -13,7 +13,7 @@ from typing import Any
 from feedparser import api
 from feedparser.mixin import _FeedParserMixin
 
-from aggregator.parse.fastxml.elements import is_permalink, resolve, site_of
+from aggregator.parse.fastxml.elements import permalink, relation, resolve, site_of
 from aggregator.parse.fastxml.namespaces import KNOWN_PREFIXES, prefix_of, renamed
 from aggregator.parse.fastxml.text_type import unescape_if_html
 
@@ -35,7 +35,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         self._strange: list[str] = []  # open elements from the first one of a vocabulary that nobody knows
         self._described = self._resolves_link = self._link_is_text = self._link_is_own = False
         self._title_before = -1
-        self._permalink = True
+        self._permalink_says: str | None = None
         self._depths: dict[str, int] = {}
         super().__init__(baseuri, *arguments)
 
@@ -190,6 +190,8 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         return (entry.get("site") if self.baseuri == self._document else None) or self.baseuri or ""
 
     def _start_link(self, attrs_d: Any) -> None:
+        if "rel" in attrs_d:
+            attrs_d["rel"] = relation(attrs_d["rel"])
         entry = self._entry()
         before = entry.pop("link", None) if entry is not None else None
         self._resolves_link = True
@@ -229,7 +231,9 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
 
     def _start_guid(self, attrs_d: Any) -> None:
         super()._start_guid(attrs_d)
-        self._permalink = is_permalink(attrs_d.get("ispermalink"))
+        self._permalink_says = attrs_d.get("ispermalink")
+        if self._entry() is not None:
+            self.guidislink = 0  # so that it is kept as it is written
 
     _start_id = _start_guid
 
@@ -242,8 +246,8 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         written = "".join(p.decode() if isinstance(p, bytes) else p for p in pieces).strip()
         if self.pop("id") is not None and self.depth <= self._depths.get("id", self.depth):
             self._depths["id"] = self.depth
-            named = written and self._permalink
-            entry["permalink"] = unescape_if_html(resolve(self._link_base(entry), written)) if named else ""
+            address = permalink(written, self._permalink_says)
+            entry["permalink"] = unescape_if_html(resolve(self._link_base(entry), address)) if address else ""
 
     _end_id = _end_guid
 

@@ -138,7 +138,8 @@ class _Reading:
                 return _best(texts, [one.get_content_type() for one in below])
             return "\n\n".join(filter(None, texts))
         name = _file_name(part)
-        if name is not None or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
+        is_text = kind.startswith(("text/", "multipart/"))  # the latter without its boundary
+        if name is not None or part.get_content_disposition() == "attachment" or not is_text:
             self._attach(part, kind, name or "")
             return ""
         data = part.get_payload(decode=True)

@@ -196,3 +196,11 @@ def test_bundles_come_apart_as_they_were_made() -> None:
     for broken in (b"1:a", b"1:a,", b"99999999999999:a,", b"x", b"1:a;1:b,"):
         with pytest.raises(ValueError):
             list(unbundled(broken))
+
+
+def test_parts_without_their_boundary_are_text() -> None:
+    """What a broken gateway leaves of a message is read as it stands."""
+    head = b"From: a@b.example\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed\r\n\r\n"
+    assert "CAATSA" in str(
+        first(reading(head + b"--b\r\nContent-Type: text/plain\r\n\r\nCAATSA\r\n--b--\r\n", MAIL))[CONTENT]
+    )

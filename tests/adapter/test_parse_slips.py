@@ -101,6 +101,36 @@ def test_an_entry_has_its_own_headline_and_link(other: str) -> None:
         assert "Lead" in row[SUMMARY] + row[CONTENT]
 
 
+@pytest.mark.parametrize(
+    ("guid", "link"),
+    [
+        ("<guid>12345</guid>", None),
+        ("<guid>ep-1</guid>", None),
+        ("<guid>t3_abc</guid>", None),
+        ("<guid>1 at https://site.example</guid>", None),
+        ("<guid isPermaLink='true'>not an address</guid>", None),
+        ("<guid isPermaLink='false'>https://site.example/g</guid>", None),
+        ("<guid>/2026/a</guid>", "https://site.example/2026/a"),
+        ("<guid isPermaLink='True'>a/b.html</guid>", "https://site.example/a/b.html"),
+        ("<guid>www.site.example/a</guid>", "https://www.site.example/a"),
+        ("<guid>https://site.example/g</guid><link/>", "https://site.example/g"),
+    ],
+)
+def test_a_guid_is_kept_as_it_is_written(guid: str, link: str | None) -> None:
+    """And is a link where it is an address, or is said to be one."""
+    row = entry(f"<title>t</title>{guid}")
+    assert row[GUID] == guid.partition(">")[2].partition("<")[0]
+    assert row[LINK] == link
+
+
+@pytest.mark.parametrize(
+    "relation", ["", "Alternate", "alternate nofollow", "http://www.iana.org/assignments/relation/alternate"]
+)
+def test_a_relation_in_other_words(relation: str) -> None:
+    """RFC 4287, 4.2.7.2."""
+    assert entry(f"<title>t</title><atom:link rel='{relation}' href='https://site.example/1'/>")[LINK] is not None
+
+
 def test_a_link_that_is_not_the_page() -> None:
     """A written link is what its relation says; an empty one is none."""
     file, page = "<link rel='enclosure'>https://site.example/f.pdf</link>", "<atom:link href='https://site.example/1'/>"

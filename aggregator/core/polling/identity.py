@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import combinations
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from aggregator.core.model import ParsedEntry
 from aggregator.core.text.urls import canonical_url, parameters, without_parameters
@@ -27,6 +27,7 @@ _NONE: Mapping[frozenset[str], str] = {}
 _MAX_PARAMETERS = 6  # of a link, any two of which may change between polls
 _WAS_RAW = re.compile(r"%(?:20|22|3[CE]|5[CE]|60|7[BCD])")
 _ORIGIN = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
+_NAMED = re.compile(r"[:\s]")
 _WEB_GUID = re.compile(r"https?://(www\.)?", re.IGNORECASE)
 
 
@@ -52,18 +53,27 @@ def identify(
 def spellings(entry: ParsedEntry, address: str) -> tuple[str, ...]:
     """Return the keys that an entry has under other spellings of its guid or link.
 
-    A site that moves to https, or to or from `www.`, rewrites all its guids. Earlier versions took links
-    relative to the feed at `address`, and without the spaces in them.
+    A site that moves to https, or to or from `www.`, rewrites all its guids. Earlier versions took links and
+    guids relative to the feed at `address`, and links without the spaces in them.
     """
     guid = " ".join((entry.guid or "").split())
     if written := _WEB_GUID.match(guid):
         starts = ("https://", "https://www.", "http://", "http://www.")
         others = [f"guid {start}{guid[written.end() :]}" for start in starts if start != written[0].lower()]
+    elif guid and not _NAMED.search(guid):
+        others = [f"guid {joined}"] if (joined := _joined(address, guid)) else []
     elif entry.link and not guid:
         others = [f"link {link}{_fragment(entry)}" for link in _former_links(entry.link, address)]
     else:
         return ()
     return tuple(_digest((other,), KEY_BYTES) for other in others)
+
+
+def _joined(address: str, guid: str) -> str:
+    try:
+        return urljoin(address.partition("?")[0], guid)
+    except ValueError:
+        return ""
 
 
 def _former_links(link: str, address: str) -> list[str]:

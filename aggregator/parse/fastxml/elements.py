@@ -18,7 +18,9 @@ _SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+-.]*://)(/*)(.*?)")
 _WEB = re.compile(r"https?://[^/?#\s]")
 # Absolute addresses as they are mistyped: `https:/`, `http//`, `https:\\`, `http://https://`, `www.`.
 _SLIP = re.compile(r"(?:(https?)(?::[/\\]+|//+))+(?=[^/?#\\])|www\.(?=[^/\s]+\.[^/\s])", re.IGNORECASE)
+_IANA = "http://www.iana.org/assignments/relation/"  # RFC 4287, 7.1
 _DATA = re.compile(r"xml|json|oembed", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?:|/|www\.", re.IGNORECASE)
 _NO = frozenset({"false", "0", "no", "f", "n", "off"})
 READ_ATTRIBUTES = words("base domain href ispermalink label lang lastmod mode rel scheme src term text type uri url")
 
@@ -43,16 +45,23 @@ def name(element: Element) -> str:
 
 
 def attributes(element: Element) -> dict[str, str]:
-    """Return attributes under the names that feedparser gives them; `rel` and `type` in lower case."""
+    """Return attributes under the names that feedparser gives them; `type` in lower case."""
     if len(element.attrib) > MAX_ATTRIBUTES:
         raise Unsupported("attributes")
     found: dict[str, str] = {}
     for key, value in element.attrib.items():
         found[_ATTRIBUTES.get(key) or _attribute(key)] = value
-    for key in ("rel", "type"):
-        if key in found:
-            found[key] = found[key].lower()
+    if "type" in found:
+        found["type"] = found["type"].lower()
+    if "rel" in found:
+        found["rel"] = relation(found["rel"])
     return found
+
+
+def relation(written: str) -> str:
+    """Return a link's relation: `alternate` where it is one of several, the name of an IANA address, or missing."""
+    words = written.lower().removeprefix(_IANA).split()
+    return "alternate" if not words or "alternate" in words else " ".join(words)
 
 
 def _attribute(key: str) -> str:
@@ -89,9 +98,16 @@ def site_of(link: str | None) -> str | None:
     return link if link and _WEB.match(link) else None
 
 
-def is_permalink(written: str | None) -> bool:
-    """Tell whether a guid with this `isPermaLink` is an address; by default it is (RSS 2.0)."""
-    return written is None or written.strip().lower() not in _NO
+def permalink(guid: str, attribute: str | None) -> str:
+    """Return a guid that is an address, whole or relative; "" for one that only names its entry.
+
+    `attribute`: `isPermaLink`. By default it is true (RSS 2.0), which says little: only what looks like an address
+    is one then.
+    """
+    said = attribute.strip().lower() if attribute is not None else ""
+    if said in _NO or (not said and not _ADDRESS.match(guid)) or any(map(str.isspace, guid)):
+        return ""
+    return guid
 
 
 def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str | None]:

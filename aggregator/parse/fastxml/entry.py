@@ -16,9 +16,9 @@ from aggregator.parse.fastxml.elements import (
     MAX_DEPTH,
     Unsupported,
     attributes,
-    is_permalink,
     leaf,
     name,
+    permalink,
     resolve,
     resolved_link,
     scope,
@@ -226,13 +226,10 @@ class EntryReader:
 
     def _guid(self, element: Element, depth: int) -> None:
         found = attributes(element) if element.attrib else {}
-        value = written = leaf(element)
-        base = scope(found, self._base, None)[0]
-        if value and found.get("ispermalink", "true") == "true":
-            value = resolve(base, value)
+        written = leaf(element)
         if self._uppermost("id", depth):
-            self.draft.guid = unescape_if_html(value)
-            self._permalink = base, written if is_permalink(found.get("ispermalink")) else ""
+            self.draft.guid = unescape_if_html(written)
+            self._permalink = scope(found, self._base, None)[0], permalink(written, found.get("ispermalink"))
 
     def _link_base(self, base: str) -> str:
         """Return xml:base, else the site, else the address of the document."""

@@ -193,9 +193,16 @@ def test_links_that_we_wrote_otherwise_before(before: str, now: str) -> None:
     assert was in spellings(replace(ENTRY, guid=None, link=now), "https://feeds.example/feed")
 
 
+def test_guids_that_we_resolved_before() -> None:
+    """An older release took a guid for an address relative to the feed, unless it was said to be none."""
+    was = key(replace(ENTRY, guid="https://feeds.example/dir/ep-1"))
+    assert was in spellings(replace(ENTRY, guid="ep-1"), "https://feeds.example/dir/feed?key=1")
+    assert spellings(replace(ENTRY, guid="//["), "https://feeds.example/") == ()
+
+
 def test_nothing_else_has_another_spelling() -> None:
     """Other guids are what they are, and links of entries with guids do not matter."""
-    assert spellings(ENTRY, "https://feeds.example/feed") == ()
+    assert spellings(replace(ENTRY, guid="tag:a.example,2026:1"), "https://feeds.example/feed") == ()
     assert spellings(replace(ENTRY, guid="urn:1", link="https://a.example/a%20b"), "https://f.example/") == ()
 
 
