@@ -146,7 +146,8 @@ def reason_of_alert(why: str, details: Sequence[HitDetail], *, update: bool) -> 
     """
     if len({detail.hit.story for detail in details}) != 1:
         return why
-    return "; ".join(part for part in ("" if update else why, *reasons(details[0].hit.because)) if part)
+    own = "" if update and why.startswith(UPDATE_TO) else why
+    return "; ".join(part for part in (own, *reasons(details[0].hit.because)) if part)
 
 
 def delivery_reason(reason: str) -> str:

@@ -83,7 +83,7 @@ def compose(
         title=delivery.title,
         hits=tuple(sorted(detail, key=_newest_first)),
         notice=notice,
-        why=next((t.hit.reason for t in detail if t.hit.state is HitState.ALERTED and t.hit.reason), ""),
+        why=_why(detail),
         more=max(0, len(delivery.hits) - len(detail)) if detail else 0,
         priority=delivery.priority,
         repeat=delivery.repeat,
@@ -94,6 +94,13 @@ def compose(
         update=delivery.update,
         created_at=delivery.created_at,
     )
+
+
+def _why(details: Sequence[HitDetail]) -> str:
+    """Return why an alert is sent; of several stories, what is the reason of all its hits."""
+    found = [t.hit.reason for t in details if t.hit.state is HitState.ALERTED]
+    shared = len({t.hit.story for t in details}) == 1 or len({*found}) == 1
+    return next(filter(None, found), "") if shared else ""
 
 
 def _newest_first(detail: HitDetail) -> tuple[float, int]:

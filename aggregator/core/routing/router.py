@@ -50,6 +50,7 @@ MAX_UPDATES = 3
 STALE = frozenset({Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD})  # never alerted, so they need no story
 FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS, Reason.TOO_OLD})
 WAITS = "waits"
+UNSENT = "an earlier alert of this story was not sent"
 REASONS = {HitState.COLLAPSED: "story already alerted", HitState.FOLDED: "same event, already alerted"}
 
 
@@ -305,10 +306,15 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         channels = tuple(only)
         if not channels:
             return _Decision(structs.replace(hit, state=treatment, reason=REASONS[treatment]))
-    update = _is_update(entry, rule, index) and not only  # who never got the first alert gets it now
+    # Who never got the first alert gets it now, not an update of it.
+    update = _is_update(entry, rule, index) and not only and index.is_known(story)
     alerted = index.membership(entry).alerted_before
     reason = f"{UPDATE_TO}{story.title}" if update else ""
-    if alerted and rule.id not in alerted:
+    if only:
+        reason = UNSENT
+    elif occasion == f"{spread} feeds":
+        reason = f"{spread} feeds carry this story now"
+    elif alerted and rule.id not in alerted:
         reason = f"also matches {rule.title or rule.id}"
     index.record_alert(entry, rule.id, channels, now)
     detail = PlannedAlert(

@@ -131,6 +131,10 @@ class Unreached:
             return frozenset()
         return frozenset(to for to in self._recipients(channel) if lost & {to, ""})
 
+    def everywhere(self, story: str) -> bool:
+        """Tell whether nobody knows of a story, on any channel."""
+        return (story, "") in self._lost
+
     def reach(self, story: str, channels: Iterable[str]) -> None:
         """Record that an alert about the story goes to these channels."""
         if reached := list(channels):
@@ -304,6 +308,10 @@ class StoryIndex:
         """Return the channels of `rule` where an alert about this story was given up, with the recipients."""
         lost = {channel: self._unreached.of(story.id, channel) for channel in self.channels(rule)}
         return {channel: names for channel, names in lost.items() if names}
+
+    def is_known(self, story: Story) -> bool:
+        """Tell whether anybody got, or will get, an alert about this story that was meant for them."""
+        return not self._unreached.everywhere(story.id)
 
     def sources_to_announce(self, story: Story) -> int | None:
         """Return how many feeds carry the story, if this poll made them enough to alert again.

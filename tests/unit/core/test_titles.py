@@ -69,6 +69,7 @@ def test_an_alert_says_what_its_story_nearly_was() -> None:
     why = "first mention in 30 d; not joined: numbers differ (5.1 / 4.6) (“Quake”, wire)"
     assert reason_of_alert("first mention in 30 d", [first], update=False) == why
     assert reason_of_alert("update to: Quake", [update], update=True).startswith("update to “Quake” (wire): quake")
+    assert reason_of_alert("3 feeds carry this story now", [update], update=True).startswith("3 feeds carry")
     assert reason_of_alert("", [other], update=False) == ""
     assert reason_of_alert("daily", [first, update], update=False) == "daily"
 

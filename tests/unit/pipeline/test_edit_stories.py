@@ -390,3 +390,13 @@ async def test_thirty_daily_reports_under_one_headline_are_all_alerted() -> None
             hit = await stream.arrive("site", text, hours=24 * day, key=str(day))
             assert hit.state is HitState.ALERTED, (events, day, hit.reason)
         assert len(stream.alerts()) == 30
+
+
+async def test_an_update_of_what_nobody_was_alerted_of_is_an_alert() -> None:
+    """The first alert was cancelled or silenced everywhere: the follow-up does not pretend to continue it."""
+    stream = Stream()
+    first = await stream.arrive("agency", AGENCY)
+    stream.store.tables.undelivered[Undelivered(first.story or "", "", "")] = True
+    later = await stream.arrive("site", SITE, hours=20)
+    assert (later.story, later.state) == (first.story, HitState.ALERTED)
+    assert [(one.update, one.title) for one in stream.alerts()][-1] == (False, SITE[0])

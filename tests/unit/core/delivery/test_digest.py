@@ -6,7 +6,7 @@ from itertools import permutations
 from msgspec.structs import replace
 
 from aggregator.core.delivery import compose, split
-from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, HitDetail
+from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, HitDetail, HitState
 from aggregator.core.settings import Channel
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -39,3 +39,19 @@ def test_a_row_for_all_becomes_one_for_each() -> None:
         DeliveryState.RETRY, 2, NOW, True, None,
     )  # fmt: skip
     assert split(replace(ROW, attempts=1), ("ann",))[0].state is DeliveryState.PENDING
+
+
+def test_a_digest_of_several_stories_gives_no_reason_of_one() -> None:
+    """An update in it is no reason of the whole; what is the reason of all its hits is, and so is that of one story."""
+
+    def why(*found: tuple[str, str]) -> str:
+        details = [detail(number, NOW) for number in range(len(found))]
+        alerted = [
+            replace(one, hit=replace(one.hit, story=story, state=HitState.ALERTED, reason=reason))
+            for one, (story, reason) in zip(details, found, strict=True)
+        ]
+        return compose(ROW, alerted, Channel(name="desk")).why
+
+    assert why(("s1", "update to: Quake"), ("s2", "")) == ""
+    assert why(("s1", "also matches S-400"), ("s1", "")) == "also matches S-400"
+    assert why(("s1", "3 hits in 1 h"), ("s2", "3 hits in 1 h")) == "3 hits in 1 h"

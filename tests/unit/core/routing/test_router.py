@@ -221,7 +221,7 @@ def test_renotify_sources_alerts_once_more() -> None:
     story = replace(told_story(), feeds=("tass", "bbc"))
     context, request = RoutingContext(stories=(story,)), {"stories": {"renotify_sources": 3}}
     routed = one(entry("copy", feed="blog", content=TEXT), context=context, settings=request)
-    assert routed.hits[0].state is HitState.ALERTED
+    assert (routed.hits[0].state, routed.hits[0].reason) == (HitState.ALERTED, "3 feeds carry this story now")
     later = one(
         entry("copy2", feed="dn", content=TEXT), context=RoutingContext(stories=routed.stories), settings=request
     )
@@ -433,6 +433,7 @@ def test_a_story_that_was_given_up_is_alerted_by_its_next_copy() -> None:
     routed = one(copy, context=context, recipients=lambda _: ("ann", "bob"))
     assert [(d.channel, d.recipient, d.story) for d in routed.deliveries] == [("desk", "ann", known.id)]
     assert (routed.hits[0].state, routed.redelivered) == (HitState.ALERTED, (lost,))
+    assert routed.hits[0].reason == "an earlier alert of this story was not sent"
     left = one(copy, context=context, recipients=lambda _: ("bob",))
     assert (left.hits[0].state, left.deliveries, left.redelivered) == (HitState.COLLAPSED, (), ())
 
