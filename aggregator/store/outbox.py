@@ -273,6 +273,10 @@ class SqlOutbox:
                 alerted = {"state": HitState.ALERTED.value, "reason": FIRST_SILENCED}
                 bound = {"ids": self._dialect.list_param(reported)}
                 connection.execute(update(hits).where(unalerted).values(**alerted), bound)
+            if after.state is DeliveryState.SUPPRESSED and after.hits:
+                from aggregator.store.routing import note_suppressed
+
+                note_suppressed(connection, self._dialect, after)
             if unsaid := after.hits if after.state is DeliveryState.DEAD else tuple(lost):
                 from aggregator.store.routing import note_undelivered
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select, update
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import (
@@ -181,6 +181,25 @@ def note_undelivered(connection: Connection, dialect: Dialect, lost: Delivery) -
         added += [{"story": story, "channel": channel, "recipient": recipient} for story in unknown]
     if added:
         connection.execute(dialect.insert_ignore(undelivered), added)
+
+
+def note_suppressed(connection: Connection, dialect: Dialect, withdrawn: Delivery) -> None:
+    """Write why hits alert nobody whose alert was silenced or cancelled, unless another alert reports them."""
+    other = delivery_hits.join(deliveries, deliveries.c.id == delivery_hits.c.delivery)
+    reported = (
+        select(deliveries.c.id)
+        .select_from(other)
+        .where(
+            delivery_hits.c.hit == hits.c.id,
+            deliveries.c.id != withdrawn.id,
+            deliveries.c.wake_at.is_not(None) | deliveries.c.sent_at.is_not(None),
+        )
+        .exists()
+    )
+    promised = hits.c.state.in_([HitState.ALERTED.value, HitState.HELD.value])
+    change = update(hits).where(dialect.is_in(hits.c.id, "ids"), promised, ~reported)
+    values = {"state": HitState.SUPPRESSED.value, "reason": withdrawn.reason}
+    connection.execute(change.values(**values), {"ids": dialect.list_param(list(withdrawn.hits))})
 
 
 def forget_undelivered(connection: Connection, dialect: Dialect, again: Delivery) -> None:

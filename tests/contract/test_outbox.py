@@ -23,6 +23,7 @@ from aggregator.core.model import (
     Undelivered,
     Undo,
 )
+from aggregator.core.titles import hit_outcome
 from tests.support.records import (
     DAY,
     HOUR,
@@ -410,6 +411,12 @@ async def lost_story(store: AnyStore, *deliveries: Delivery) -> None:
     await stored(store, entry(), routed=routed)
 
 
+async def outcome(store: AnyStore) -> str:
+    """What became of the hit, in words."""
+    (detail,) = await store.outbox.hit_details(delivery(hits=("h1",)))
+    return hit_outcome(detail.hit)
+
+
 async def give_up(store: AnyStore, name: str = "d1") -> None:
     """Claim everything; the delivery of this name dies."""
     (claimed,) = [one for one in await claim(store) if one.id == name]
@@ -460,6 +467,16 @@ async def test_a_silenced_alert_leaves_word_where_its_stories_are_wanted(store: 
     assert await undelivered(store) == (Undelivered("s1", "", ""), Undelivered("s1", "desk", "ann"))
 
 
+async def test_a_hit_whose_only_alert_was_silenced_says_so(store: AnyStore) -> None:
+    """Not as long as another alert of it waits."""
+    alerts = [delivery(name, channel=name, story="s1", hits=("h1",)) for name in ("d1", "d2")]
+    await lost_story(store, *alerts)
+    for one, expected in zip(await claim(store), ("alerted", "not alerted: silenced: exercise"), strict=True):
+        silenced = replace(one, state=SUPPRESSED, reason="silenced: exercise")
+        await store.outbox.settle(silenced, owner="me", attempt=one.attempts)
+        assert await outcome(store) == expected
+
+
 async def test_a_digest_without_its_silenced_hits_leaves_word_of_them(store: AnyStore) -> None:
     """It was sent, but not with this story."""
     await lost_story(store, delivery(kind=AlertKind.DIGEST, recipient="ann", hits=("h1", "h2")))
@@ -474,10 +491,14 @@ async def test_a_cancelled_alert_leaves_word_until_that_is_undone(store: AnyStor
     undo = Undo(id="u1", kind="cancelled", made_at=NOW)
     assert await store.catalog.cancel(["d1"], undo=undo) == 1
     assert await undelivered(store) == (Undelivered("s1", "d1", ""),)
+    assert await outcome(store) == "alerted"
     await store.catalog.undo("u1", NOW)
     assert (await undelivered(store), (await row(store, "d1")).state) == ((), PENDING)
-    assert await store.catalog.cancel(["d1", "d2"]) == 2
+    assert await store.catalog.cancel(["d1", "d2"], undo=replace(undo, id="u2")) == 2
     assert await undelivered(store) == tuple(Undelivered("s1", name, "") for name in ("", "d1", "d2"))
+    assert await outcome(store) == "not alerted: cancelled manually"
+    await store.catalog.undo("u2", NOW)
+    assert (await undelivered(store), await outcome(store)) == ((), "alerted")
 
 
 async def test_what_an_alert_stood_for_alerts_instead_of_it(store: AnyStore) -> None:

@@ -240,6 +240,14 @@ class Tables:
         """The stories that a delivery reports."""
         return {hit.story for hit in map(self.hits.get, delivery.hits) if hit and hit.story}
 
+    def note_suppressed(self, withdrawn: Delivery) -> None:
+        """Which hits alert nobody, as no other alert reports them."""
+        others = [d for d in self.deliveries.values() if (d.sent_at or _wakes(d)) and d.id != withdrawn.id]
+        left = set(withdrawn.hits).difference(*(d.hits for d in others))
+        for hit in [self.hits[name] for name in left if name in self.hits]:
+            if hit.state in (HitState.ALERTED, HitState.HELD):
+                self.hits[hit.id] = structs.replace(hit, state=HitState.SUPPRESSED, reason=withdrawn.reason)
+
     def note_undelivered(self, lost: Delivery, hits: Sequence[str]) -> None:
         """Of which stories its recipient, or anybody, does not know as these hits of it do not go out."""
         others = [d for d in self.deliveries.values() if (d.sent_at or _wakes(d)) and d.id != lost.id]
@@ -705,6 +713,8 @@ class MemoryOutbox:
             if hit.state in UNALERTED:
                 alerted = structs.replace(hit, state=HitState.ALERTED, reason=FIRST_SILENCED)
                 self._tables.hits[hit.id] = alerted
+        if after.state is DeliveryState.SUPPRESSED:
+            self._tables.note_suppressed(after)
         self._tables.note_undelivered(after, after.hits if after.state is DeliveryState.DEAD else lost)
 
     def _owned(self, delivery: str, owner: str, attempt: int) -> Delivery:
@@ -1267,6 +1277,7 @@ class MemoryCatalog(MemoryTriage):
                 self._tables.deliveries[delivery.id] = cancelled
             for delivery in chosen:
                 self._tables.note_undelivered(delivery, delivery.hits)
+                self._tables.note_suppressed(self._tables.deliveries[delivery.id])
         return len(chosen)
 
     def _unsent(self, ids: Sequence[str]) -> list[Delivery]:

@@ -26,7 +26,7 @@ from aggregator.store.counts import count_each
 from aggregator.store.hit_details import get_details
 from aggregator.store.page_tables import channel_tests
 from aggregator.store.queries.base import QueryBase, earlier, limited
-from aggregator.store.routing import forget_undelivered, note_undelivered
+from aggregator.store.routing import forget_undelivered, note_suppressed, note_undelivered
 from aggregator.store.schema import attempts, deliveries, delivery_hits, hits, stories, undelivered
 from aggregator.store.undo import Watched, undoable
 
@@ -157,11 +157,14 @@ class DeliveryQueries(QueryBase):
         def apply(connection: Connection) -> int:
             rows = deliveries.c.id.in_(ids)
             known = select(hits.c.story).join(delivery_hits, delivery_hits.c.hit == hits.c.id)
+            reported = select(delivery_hits.c.hit).where(delivery_hits.c.delivery.in_(ids))
             of_stories = undelivered.c.story.in_(known.where(delivery_hits.c.delivery.in_(ids)))
-            with undoable(connection, undo, [(deliveries, rows), (undelivered, of_stories)]):
+            watched = [(deliveries, rows), (undelivered, of_stories), (hits, hits.c.id.in_(reported))]
+            with undoable(connection, undo, watched):
                 cancelled = connection.execute(cancel, bound).scalars().all()
                 for row in connection.execute(select(deliveries).where(deliveries.c.id.in_(cancelled))).all():
                     note_undelivered(connection, self._dialect, mappers.delivery(row))
+                    note_suppressed(connection, self._dialect, mappers.delivery(row))
             return len(cancelled)
 
         return await self._writer.execute(apply)
