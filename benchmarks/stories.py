@@ -36,6 +36,7 @@ from benchmarks.story_stream import (
     own_events,
     retold,
     shared_set,
+    short_news,
     standing,
     stream,
     twins,
@@ -44,6 +45,7 @@ from benchmarks.story_stream import (
 DATA = Path(__file__).parent.parent / "tests" / "data" / "stories"
 OWN_ENDING = "Our correspondent adds that observers had expected the news for some time and that reactions are awaited."
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+ORDERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ def _streamed(folder: Path | None, recent: list[int], *, meaning: bool) -> dict[
                 ("held out", events_in_languages(tuning=False)),
             )
         },
+        **{f"short news, order {order + 1}": event_figures(outcomes(short_news(order))) for order in range(ORDERS)},
         "twins": {"pairs": len(pairs_of_twins), "not_alerted": silent, "in_one_story": together},
         "retellings in one language": {"pairs": len(pairs_retold), "folded": folded(pairs_retold)},
         "turns, follow-ups, lookalikes": {"pairs": len(after), "not_alerted": missed, "updates": threaded},

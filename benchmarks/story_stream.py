@@ -278,6 +278,22 @@ def events_in_languages(*, tuning: bool) -> list[Labelled]:
     return _in_turns([{**e, "name": f"{topic['name']}: {e['name']}"} for topic in chosen for e in topic["events"]])
 
 
+def short_news(order: int) -> list[Labelled]:
+    """Return the reports of short.yaml, three minutes apart, in one of many orders."""
+    topics = yaml.safe_load((DATA / "short.yaml").read_text(encoding="utf-8"))["topics"]
+    rows = [
+        (f"{topic['name']}: {n}", report)
+        for topic in topics
+        for n, reports in enumerate(topic["events"])
+        for report in reports
+    ]
+    rows.sort(key=lambda row: _chance(f"{order}: {row[1][1]}"))
+    return [
+        Labelled(_entry(f"source-{n}", title, text, lang, START + timedelta(minutes=3 * n)), event)
+        for n, (event, (lang, title, text)) in enumerate(rows)
+    ]
+
+
 def _in_turns(found: Sequence[dict[str, Any]]) -> list[Labelled]:
     rounds = max(len(event["reports"]) for event in found)
     turns = [(event, event["reports"][n]) for n in range(rounds) for event in found if n < len(event["reports"])]

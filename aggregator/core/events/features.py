@@ -12,7 +12,7 @@ from aggregator.core.model import Entry, Features
 from aggregator.core.text.affixes import stems as inner_words
 from aggregator.core.text.fold import fold
 from aggregator.core.text.language import common_words, guess_language, language, root
-from aggregator.core.text.tokens import TokenizedText, token_kind
+from aggregator.core.text.tokens import TokenizedText, token_kind, tokens
 
 WORDS, MAX_CHARS = 60, 900  # of a text that are read
 MAX_COUNT = 9
@@ -54,6 +54,16 @@ def recurring(rows: Sequence[Features]) -> frozenset[str]:
     counts = Counter(stem for row in rows for stem in row.stems)
     least = max(MIN_RECURRING, RECURRING * len(rows))
     return frozenset(stem for stem, count in counts.items() if count >= least)
+
+
+def headline_stems(known: Features) -> list[str]:
+    """Return those stems that the headline has."""
+    words = set(known.headline)
+    return [
+        stem
+        for stem, shown in zip(known.stems, known.shown, strict=True)
+        if all(token.folded in words for token in tokens(shown))
+    ]
 
 
 def meant(entry: Entry) -> str:

@@ -32,6 +32,7 @@ RETELLING, FOLLOW_UP = 0.30, 0.26  # least likeness to the nearest report
 SPREAD = 0.05  # by which the mean of the reports of one alert may lie below that
 STRICT = 0.08  # more of each with `strictness: strict`
 RARE_WORDS = 3  # that a retelling shares
+LESSER_SAID, GREATER_SAID = 0.4, 0.6  # of either headline of short retellings that the other report says
 SURE_RETELLING, SURE_FOLLOW_UP = 0.72, 0.65  # least likeness with what the facts add
 NAMES_OF_FOLLOW_UP = 0.55  # least agreement of the names of what is no retelling
 LIKE_THE_ALERT = 0.25  # least likeness of a retelling to what people read, so that small steps lead nowhere
@@ -183,7 +184,7 @@ def _verdict(
     elif alerted.cosine < LIKE_THE_ALERT:
         doubt = "unlike the report that was alerted"
     else:
-        doubt = _doubt(new, story, near, mean, policy) or _turned(new, alerted, group)
+        doubt = _doubt(new, story, near, mean, comparison, policy) or _turned(new, alerted, group)
     if doubt and agreement.names < NAMES_OF_FOLLOW_UP:
         return _Verdict(story, near, None, agreement.doubt)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
@@ -193,7 +194,7 @@ def _nearness(one: Likeness) -> tuple[float, datetime, str]:
     return one.score, one.report.at, one.report.id
 
 
-def _doubt(new: Report, story: Story, near: Likeness, mean: float, policy: Policy) -> str:
+def _doubt(new: Report, story: Story, near: Likeness, mean: float, comparison: Comparison, policy: Policy) -> str:
     """Return why a report that is close to an event is not taken for a retelling; "" if it is."""
     least = RETELLING + (STRICT if policy.strict else 0.0)
     if near.score < least or mean < least - SPREAD or near.rare < RARE_WORDS:
@@ -201,6 +202,9 @@ def _doubt(new: Report, story: Story, near: Likeness, mean: float, policy: Polic
     same = twin(new.fingerprint, near.report.fingerprint, lang=new.features.lang)
     if reason := same or _slot(new, near.report):
         return reason
+    lesser, greater = comparison.headlines_said(near.report)
+    if lesser < LESSER_SAID or greater < GREATER_SAID:
+        return "the headlines say different things"
     opener = next((r for r in story.reports if r.id == near.report.origin), near.report)
     if new.feed in (opener.feed, story.reports[0].feed):
         return "from the same source"

@@ -8,6 +8,7 @@ from itertools import compress
 from math import fsum, sqrt
 
 from aggregator.core.events.encoder import likeness
+from aggregator.core.events.features import headline_stems
 from aggregator.core.events.frequencies import LOGS, squares
 from aggregator.core.model import Features, Fingerprint, Frequencies, Report
 from aggregator.core.stories import names, numbers
@@ -23,6 +24,7 @@ ENOUGH_NAMES = 12.0  # length of the vector of shared names that is no longer li
 SHORT_NUMBER = 2  # digits
 MAX_WORDS = 6  # of a reason
 FIRST = 16  # stems of a report, from which it often shows that it is too unlike
+FEW = 6  # stems in common that may be names alone
 MARGIN = 1e-9  # for the rounding of a bound
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
@@ -139,6 +141,24 @@ class Comparison:
         """Return what each of the words in common adds to the product of two vectors."""
         mine, rarities = self._counts, self._known.frequencies.rarities
         return [LOGS[mine[stem]] * LOGS[counts[stem]] * rarities[stem] for stem in shared]
+
+    def headlines_said(self, report: Report) -> tuple[float, float]:
+        """Return how much of each headline, by the rarity of its words, the other report says: the lesser, the greater.
+
+        1.0 both where that is no sign: many words are in common, or one is a headline alone, of which nothing else is
+        known. Of few, most are names, which two reports on one topic share whatever happened.
+        """
+        one, other = self._new.features, report.features
+        if len({*one.stems}.intersection(other.stems)) > FEW:
+            return 1.0, 1.0
+        shares = []
+        for known, text in ((one, other.stems), (other, one.stems)):
+            headline = headline_stems(known)
+            if len(headline) == len(known.stems):
+                return 1.0, 1.0
+            rarities = {stem: self._idf(stem) for stem in headline}
+            shares.append(fsum(rarities[stem] for stem in headline if stem in text) / (fsum(rarities.values()) or 1.0))
+        return min(shares), max(shares)
 
     def meaning(self, report: Report) -> float | None:
         """Compare what the two mean, from -1.0 to 1.0; None where that is not known of both."""
