@@ -2,7 +2,7 @@
 
 The encoder is Google's universal-sentence-encoder-multilingual 3 (Yang et al., Multilingual Universal Sentence Encoder
 for Semantic Retrieval, 2019); its weights are in the package, nothing is downloaded. It loads at the first text: about
-a second of processor time and 100 MB.
+a second of processor time and 140 MB.
 """
 
 from array import array
