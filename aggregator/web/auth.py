@@ -138,14 +138,16 @@ class Sessions:
             self._live.popitem(last=False)
         return name
 
-    def alive(self, name: str, now: datetime, era: bytes) -> bool:
+    def alive(self, name: str, now: datetime, era: bytes, *, used: bool = True) -> bool:
+        """Tell whether a session goes on; `used`: and that it is used now."""
         session = self._live.get(_digest(name))
         if session is None:
             return False
         if session.era != era or now - session.seen_at > SESSION_IDLE or now - session.began_at > SESSION_LIFE:
             self.end(name)
             return False
-        session.seen_at = now
+        if used:
+            session.seen_at = now
         return True
 
     def end(self, name: str) -> None:

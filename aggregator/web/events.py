@@ -7,7 +7,7 @@ asked while nobody listens. Format: https://html.spec.whatwg.org/multipage/serve
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
@@ -57,10 +57,12 @@ class EventStream:
         if len(self._listeners) >= MAX_LISTENERS:
             raise TooManyListeners(f"too many open pages ({MAX_LISTENERS}); close one")
 
-    async def listen(self, since: tuple[datetime, str] | None = None) -> AsyncIterator[str]:
+    async def listen(
+        self, since: tuple[datetime, str] | None = None, *, is_allowed: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[str]:
         """Yield events from now on, or from where a listener was cut off; a comment when it is quiet.
 
-        Ends where the listener does not keep up: it comes back and gets what it missed.
+        Ends where the listener does not keep up (it comes back and gets what it missed), or may no longer listen.
         """
         queue = self._join()
         try:
@@ -73,9 +75,11 @@ class EventStream:
                 try:
                     item = await asyncio.wait_for(queue.get(), PING_S)
                 except TimeoutError:
+                    if not is_allowed():
+                        return
                     yield ": still here\n\n"
                     continue
-                if item is None:
+                if item is None or not is_allowed():
                     return
                 if item.hit.id not in sent_before:
                     yield event(item)

@@ -7,6 +7,7 @@ import base64
 import binascii
 import logging
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
@@ -80,6 +81,8 @@ class Identity:
 class SecurityMiddleware:
     """ASGI middleware; `scope["identity"]` tells the routes how the request was authenticated.
 
+    `scope["is_still_allowed"]()` tells those that answer without end whether it still would be.
+
     `listen` is that of the start: a reload cannot move the socket. Raises AggregatorError if
     others could reach a site without credentials.
     """
@@ -117,11 +120,18 @@ class SecurityMiddleware:
         if not identity.is_authenticated and (_shown_token(scope, headers) or links.token_in(scope)):
             await self._wrong_token(scope)
         scope["identity"] = identity
+        scope["is_still_allowed"] = partial(self._is_still_allowed, scope, headers)
         with speaking(_language(scope, headers)):
             target = self._refusal(scope, headers, identity) or self._app
             await target(scope, receive, _dressed(send, scope))
 
-    def _recognise(self, scope: Scope, headers: Headers) -> Identity:
+    def _is_still_allowed(self, scope: Scope, headers: Headers) -> bool:
+        """Tell whether an answer that goes on may do so: logins end, credentials change. It is no use of a session."""
+        if self._authenticator.weak_for(self._listen):
+            return False
+        return self._recognise(scope, headers, used=False).is_authenticated
+
+    def _recognise(self, scope: Scope, headers: Headers, *, used: bool = True) -> Identity:
         if not self._authenticator.closed():
             return Identity("open")
         if token := _shown_token(scope, headers):
@@ -129,7 +139,7 @@ class SecurityMiddleware:
             if self._authenticator.knows_token(shown):
                 return Identity(way)
         cookie = session_cookie(headers)
-        if cookie and self._sessions.alive(cookie, self._clock.now(), self._authenticator.era()):
+        if cookie and self._sessions.alive(cookie, self._clock.now(), self._authenticator.era(), used=used):
             return Identity("session")
         return Identity("stranger")
 

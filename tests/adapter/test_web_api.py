@@ -479,6 +479,28 @@ def test_live_updates_are_caught_up() -> None:
     assert asyncio.run(story()).count("event: hit") == 2
 
 
+def test_live_updates_end_with_the_login() -> None:
+    """Who may no longer read is told of no further hit."""
+
+    async def story() -> list[str]:
+        backend = sample_tables()
+        live = EventStream(backend.catalog, backend.clock, look_s=0.01)
+        allowed = True
+        stream = live.listen(is_allowed=lambda: allowed)
+        heard = [await anext(stream)]
+        for number in (8001, 8002):
+            backend.clock.at += timedelta(seconds=1)
+            detail = detail_of(number, "tass", "CAATSA", "CAATSA", backend.clock.now(), "caatsa")
+            backend.tables.hits[detail.hit.id], backend.tables.entries[number] = detail.hit, detail.entry
+            heard += [line async for line in stream] if not allowed else [await anext(stream)]
+            allowed = False
+        await live.close()
+        return heard
+
+    heard = asyncio.run(story())
+    assert [line.count("event: hit") for line in heard] == [0, 1]
+
+
 @pytest.mark.parametrize("listens", [True, False], ids=["all the time", "after a break"])
 def test_a_burst_is_told_whole(listens: bool) -> None:
     """More hits than one page holds: a listener gets all; a slow one is sent away, and gets the rest later."""

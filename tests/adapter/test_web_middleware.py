@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from fastapi.routing import iter_route_contexts
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 
 from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
 from aggregator.web.app import _fastapi, create_metrics_app
-from aggregator.web.auth import Guesses, LoginLimiter
-from aggregator.web.middleware import ACTS, HUBS, PUBLIC_PATHS, SecurityMiddleware
+from aggregator.web.auth import Authenticator, Guesses, LoginLimiter, Sessions
+from aggregator.web.middleware import ACTS, COOKIE, HUBS, PUBLIC_PATHS, SecurityMiddleware
 from aggregator.web.origins import safe_next, split_listen
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import MemoryBackend
@@ -68,6 +69,39 @@ def expected_of_a_stranger(method: str, path: str) -> int:
         return 403 if asked == "GET" else 422
     for_programs = path.startswith(("/api/v1", "/api/openapi", "/metrics")) or path.endswith((".atom", ".opml", ".csv"))
     return 303 if asked == "GET" and not for_programs else 401
+
+
+@pytest.mark.parametrize("end", ["logout", "new password", "new token", "open to all"])
+@pytest.mark.parametrize("credential", ["cookie", "token"])
+def test_an_answer_without_end_ends_with_its_credential(end: str, credential: str) -> None:
+    """A stream that was opened before a logout, or a change of credentials, is not for whoever opened it any more."""
+    backend = sample_tables(password=PASSWORD, token=TOKEN, listen="0.0.0.0:8080")
+    authenticator = Authenticator(lambda: backend.current().config.settings.web)
+    sessions, scopes = Sessions(), list[Any]()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await PlainTextResponse("")(scope, receive, send)
+
+    guard = SecurityMiddleware(
+        endless, backend=backend, listen="0.0.0.0:8080", authenticator=authenticator, sessions=sessions
+    )
+    name = sessions.begin(backend.clock.now(), authenticator.era())
+    shown = {"cookie": f"{COOKIE}={name}"} if credential == "cookie" else {"authorization": f"Bearer {TOKEN}"}
+    assert HttpClient(guard).ask("GET", "/api/v1/events", headers=shown).status == 200
+    [scope] = scopes
+    assert scope["is_still_allowed"]()
+    match end:
+        case "logout":
+            sessions.end(name)
+        case "new password":
+            backend.web(password="another long password", token=TOKEN)
+        case "new token":
+            backend.web(password=PASSWORD, token="another-long-token")
+        case _:
+            backend.web(password=None, token=None)
+    kept = credential == "token" and end in ("logout", "new password")
+    assert scope["is_still_allowed"]() == kept
 
 
 def test_every_change_refuses_other_sites() -> None:

@@ -247,4 +247,5 @@ async def events(request: Request, events: EventsDep) -> Response:
     """
     events.require_room()
     since = after_cursor(request.headers.get("last-event-id", "")[:300])
-    return StreamingResponse(events.listen(since), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+    stream = events.listen(since, is_allowed=request.scope["is_still_allowed"])
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
