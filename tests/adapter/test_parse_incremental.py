@@ -197,6 +197,6 @@ def test_a_long_feed_that_grows_at_its_end(count: int, dated: bool) -> None:
     entries = [item(number) for number in range(count + 1)]
     first = parsed(feed(*entries[:-1]))
     assert (len(first.entries), first.items) == (5000, count)
-    assert first.entries[-1][0] == f"https://feeds.example/{count - 1}"
+    assert first.entries[-1][0] == str(count - 1)
     second = parsed(feed(*entries), first.memory)
-    assert f"https://feeds.example/{count}" in [row[0] for row in second.entries]
+    assert str(count) in [row[0] for row in second.entries]
