@@ -45,7 +45,7 @@ def undo(as_json: bool, undo_id: str) -> None:
         if as_json:
             emit(undone_json(done))
         else:
-            echo(f"taken back: {done.kind}, {plural(done.count, 'row')}")
+            echo(f"undone: {done.kind}, {plural(done.count, 'row')}")
 
     with_backend(work)
 

@@ -136,6 +136,10 @@ def build(
         config, open_page = _listening(config, listen)
         notes.extend(open_page)
     if config is not None and (database := environ.get(DATABASE)):
+        if fault := references.database_fault(database):
+            message, hint = fault
+            place = f"${DATABASE}"
+            notes.append(ConfigError(file=place, line=1, column=1, message=message, hint=hint, severity="error"))
         settings = config.settings.model_copy(update={"database": SecretStr(database)})
         config = config.model_copy(update={"settings": settings})
     rules: tuple[Rule, ...]

@@ -330,25 +330,31 @@ def _channel(name: ScalarNode, channel: MappingNode) -> Iterator[ConfigError]:
 
 
 def _database(node: ScalarNode, url: str) -> Iterator[ConfigError]:
-    """Return what `run` would refuse; the URL itself is not shown, it may hold a password."""
+    if fault := database_fault(url):
+        message, hint = fault
+        if refers(node):
+            message, hint = "not a database URL", "sqlite:///var/aggregator.db or postgresql://…"
+        yield node.source.error(node.start, message, hint)
+
+
+def database_fault(url: str) -> tuple[str, str] | None:
+    """Return why `run` would refuse a URL, and the remedy; the URL itself is not shown, it may hold a password."""
     backend, _, rest = url.partition("://")
     message, hint = f"{backend} is not a supported database", "write sqlite:///var/aggregator.db or postgresql://…"
     if not rest and "://" not in url:
         message = "not a database URL"
         hint = f"write sqlite:///{url}" if url and "@" not in url else hint
     elif backend in ("postgresql", "postgresql+psycopg"):
-        return
+        return None
     elif backend.startswith("postgres"):
         message, hint = f"{backend} is not a supported driver name", "write postgresql://…"
     elif backend == "sqlite":
         path = rest.partition("?")[0]
         if path.startswith("/") and path not in ("/", "/:memory:"):
-            return
+            return None
         message = "not a SQLite URL with a file" if path.strip("/") in ("", ":memory:") else "a slash is missing"
         hint = "write sqlite:///var/aggregator.db" if "file" in message else f"write sqlite:///{rest}"
-    if refers(node):
-        message, hint = "not a database URL", "sqlite:///var/aggregator.db or postgresql://…"
-    yield node.source.error(node.start, message, hint)
+    return message, hint
 
 
 def _listen(node: ScalarNode, web: dict[str, Any]) -> Iterator[ConfigError]:

@@ -68,7 +68,7 @@ def take_back(connection: Connection, dialect: Dialect, undo_id: str, now: datet
         dialect.advisory_lock(connection, ROUTING_LOCK)  # routing reads what becomes of stories
     for name, key, was, now_there in row.rows:
         if name == deliveries.name and was is None and not _is_as_left(connection, deliveries, key, now_there):
-            raise Conflict("it cannot be taken back: the alert has left, or is being sent")
+            raise Conflict("it cannot be undone: the alert was sent, or is being sent")
     count = sum(_put_back(connection, *image) for image in reversed(row.rows))
     if not count:
         raise Conflict("nothing is left to undo: what was changed has changed again since")

@@ -226,6 +226,6 @@ async def test_a_digest_is_taken_back_until_it_leaves(store: AnyStore) -> None:
     assert (await catalog.count_baseline(), await catalog.deliveries()) == (1, ())
     await catalog.report_baseline(["h1"], [delivery("d1", hits=("h1",))], undo=undo("u2"))
     assert len(await store.outbox.claim(NOW + HOUR, owner="me", lease_s=60, limit=9)) == 1
-    with pytest.raises(Conflict, match="the alert has left"):
+    with pytest.raises(Conflict, match="the alert was sent"):
         await catalog.undo("u2", NOW)
     assert (await catalog.count_baseline(), [one.id for one in await catalog.deliveries()]) == (0, ["d1"])

@@ -87,7 +87,7 @@ class MemoryTriage:
         undo, images = triage.log[undo_id]
         made = {key: now_there for key, (was, now_there) in images.get("deliveries", {}).items() if was is None}
         if any(self._tables.deliveries.get(key) != now_there for key, now_there in made.items()):
-            raise Conflict("it cannot be taken back: the alert has left, or is being sent")
+            raise Conflict("it cannot be undone: the alert was sent, or is being sent")
         count = 0
         for name, changed in images.items():
             rows = _rows(self._tables)[name]

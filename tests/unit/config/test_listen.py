@@ -41,3 +41,14 @@ def test_an_address_that_is_none(listen: str, tmp_path: Path) -> None:
     """It is refused by the name of the variable."""
     with pytest.raises(ConfigErrors, match=r"\$AGGREGATOR_LISTEN"):
         load(written(tmp_path), {"AGGREGATOR_LISTEN": listen})
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://u:secretword@h/db", "postgres://h/db", "sqlite://"])
+def test_a_database_that_is_none_is_refused_by_the_name_of_its_variable(url: str, tmp_path: Path) -> None:
+    """As in the file; the address itself is not shown."""
+    with pytest.raises(ConfigErrors, match=r"\$AGGREGATOR_DATABASE:1:1: error") as refused:
+        load(written(tmp_path), {"AGGREGATOR_DATABASE": url})
+    assert "secretword" not in str(refused.value)
+    kept = load(written(tmp_path), {"AGGREGATOR_DATABASE": "postgresql://u:secretword@h/db"}).config.settings.database
+    assert kept is not None
+    assert kept.get_secret_value() == "postgresql://u:secretword@h/db"
