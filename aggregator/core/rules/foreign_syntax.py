@@ -16,7 +16,7 @@ from aggregator.core.text.fold import narrow
 
 Severity = Literal["error", "warning"]
 
-DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"  # that are meant as a minus
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u02d7\u2043\u2796"  # that are meant as a minus
 
 
 class SyntaxAdvice(NamedTuple):
@@ -74,6 +74,7 @@ _DISTANCE = re.compile(
     r"(O?NEAR|WITHIN|AROUND|NEXT|BEFORE|FOLLOWEDBY|ADJ|PRE|W|N|P)([/:~=]?)-?(\d+)[a-z]{0,5},?", re.IGNORECASE
 )
 _ORDERED = ("PRE", "P", "ONEAR", "NEXT", "BEFORE", "FOLLOWEDBY")
+_OR = "or|oder|ou|или|або|veya|eller|lub|albo|vagy|nebo"
 _ORDINARY = re.compile(r"[^\W_](?:[\w.'’ -]*\w)?\*?")  # words and blanks; what is left is looked at more closely
 
 _WEIGHT = "weights are not supported: a rule either matches or it does not"
@@ -94,7 +95,7 @@ _WORDS = (
         "a leading + is not supported",
         "every word is required unless joined by OR; write {1}",
     ),
-    ForeignSyntax(r"!(\w.*)", "a leading ! is not supported", "write NOT {1}"),
+    ForeignSyntax(r"([!¬])(\w.*)", "a leading {1} is not supported", "write NOT {2}"),
     ForeignSyntax(r"([~=])([^\W\d].*)", "a leading {1} is not supported", "write {2}, or list the words you mean"),
     ForeignSyntax(
         r"[~/](\d+)", "{0} has no terms around it", 'write a NEAR/{1} b, or a phrase with more words in it: "a b"~{1}'
@@ -171,6 +172,23 @@ _PATTERNS = (
         "\\< and \\> match these characters, not word boundaries",
         r"write \b for a word boundary",
     ),
+    ForeignSyntax(r"s([/#|])(.+)\1.*\1[a-z]*", "a replacement is matched as text", "write '{2}'"),
+    ForeignSyntax(
+        r"(?:r|re\.compile\(r?)?([\"'“”‘’])(.+)[\"'“”‘’]\)?",
+        "{1} at both ends is matched as part of the pattern",
+        "write the pattern without it: {2}",
+    ),
+    ForeignSyntax(
+        r"\^([\w -]+)\$",
+        "^ and $ are the beginning and the end of the whole text, so this matches in no longer one",
+        r"write \b{1}\b",
+    ),
+    ForeignSyntax(
+        r"[^\[]*(?P<at>[\u2010-\u2013\u2212\uff0d])[^\[]*",
+        "this dash matches itself only, not a hyphen",
+        "write [-‐‑–] for each of them",
+    ),
+    ForeignSyntax(r"[^\[]*(?P<at>[\u00a0\u202f\u3000]).*", "this space matches itself only", r"write \s for any"),
 )
 
 # An item of any:, all:, none:, near: or a list.
@@ -182,7 +200,7 @@ _ITEMS = (
         "use query: for operators",
     ),
     ForeignSyntax(
-        rf".*\sor\s.*|.*[;；؛].*|.*\s[·•‣]\s.*|(?!.*,\s*(?:{_PART_OF_A_NAME})\.?$).*(?:[^\d,][,，、،]|[,，、،]\D|[,，、،]$).*",
+        rf".*\s(?:{_OR})\s.*|.*[;；؛].*|.*\s[·•‣/+]\s.*|(?!.*,\s*(?:{_PART_OF_A_NAME})\.?$).*(?:[^\d,][,，、،]|[,，、،]\D|[,，、،]$).*",
         "'{0}' is matched as one phrase",
         "write each as a separate item, or quote it twice: '\"{0}\"'",
     ),
@@ -332,7 +350,7 @@ def advise_item(item: str) -> SyntaxAdvice | None:
         if not is_field(field[1]):
             return None
         return _warning(f"'{item}' is matched as plain words, in any field", _for_field(field[1], field[2]))
-    if _ORDINARY.fullmatch(item) and not re.search(r"(?:^|\s)(?:or|[A-Z]{2,})\s", item):
+    if _ORDINARY.fullmatch(item) and not re.search(rf"(?:^|\s)(?:{_OR}|[A-Z]{{2,}})\s", item):
         return None
     found = _first(_ITEMS, item)
     return found and found._replace(severity="warning")

@@ -111,6 +111,8 @@ def _next(text: str, at: int) -> tuple[Lexeme, int]:
         return Lexeme("exact" if marked[2] == "c" else "inflected", _unescaped(marked[1]), at), marked.end()
     if char == "$" and (listed := _LIST.match(text, at)):
         return Lexeme("list", listed[1], at), listed.end()
+    if char in DASHES and text[at + 1 : at + 2] in tuple(DASHES):
+        raise _failure("two dashes in a row", at, "write one - directly before the word to exclude, or NOT")
     if char in DASHES and at + 1 < len(text) and not text[at + 1].isspace():
         return Lexeme("NOT", "-", at), at + 1
     if field := _FIELD.match(text, at):

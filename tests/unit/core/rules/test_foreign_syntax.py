@@ -82,6 +82,9 @@ def made(**keys: Any) -> Rule:
         ("kind:news S-400", "kind", 'quote it: "kind:news"'),
         ("S-400 ${turkey}", "${", "write $turkey"),
         ("S-400 $turkey*", "$", "write $turkey"),
+        ("S-400 --museum", "--", "write one -"),
+        ("S-400 –—museum", "–—", "write one -"),
+        ("S-400 ¬museum", "¬", "write NOT museum"),
         ("S-400 $country/turkey", "$", "write lists: {name: {use: country/turkey}}, and $name here"),
         ('"US"c sanctions', "c", "write 'US'c"),
         ("'air defence'", "'", 'write "air defence"'),
@@ -125,6 +128,11 @@ def test_a_habit_in_a_query_is_answered(query: str, place: str, remedy: str) -> 
         ("foo^2", "write foo"),
         ('"air defence"~2', "query: '\"air defence\"~2'"),
         ("$turkey sanctions", "query: '$turkey sanctions'"),
+        ("S-400 oder CAATSA", "as a separate item"),
+        ("С-400 или Пэтриот", "as a separate item"),
+        ("S-400 / CAATSA", "as a separate item"),
+        ("S-400 + CAATSA", "as a separate item"),
+        ("⁃foo", "none:"),
         ("sanctions $turkey", "a list must stand alone"),
         ("$ turkey", "write $turkey without a space"),
         ("$country/turkey", "write lists: {name: {use: country/turkey}}, and $name here"),
@@ -220,6 +228,13 @@ def test_a_comma_of_a_name_or_number_passes(item: str) -> None:
         ("(i?)promocje", "remove it"),
         ("(i)promocje", "remove it"),
         (r"\<S-400\>", r"write \b"),
+        ("s/S-400/x/g", "write 'S-400'"),
+        ("r'S-400'", "without it: S-400"),
+        ('re.compile("S-400")', "without it: S-400"),
+        ("“S-400”", "without it: S-400"),
+        ("^S-400$", r"write \bS-400\b"),
+        ("S‑400", "write [-"),
+        ("S\u00a0400", r"write \s"),
     ],
 )
 def test_patterns_of_other_tools_are_warned_of(pattern: str, remedy: str) -> None:
@@ -229,7 +244,11 @@ def test_patterns_of_other_tools_are_warned_of(pattern: str, remedy: str) -> Non
     assert remedy in (warning.hint or "")
 
 
-@pytest.mark.parametrize("pattern", ["C[AB]ATSA", "(?i)caatsa", "a/b", "(is|was) here", "/dev/null", r"\bS-400\b"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["C[AB]ATSA", "(?i)caatsa", "a/b", "(is|was) here", "/dev/null", r"\bS-400\b", "S[-‑–]400", "^S-400",
+     "(?m)^S-400$", "CIA's 'deal'", "s/he"],
+)  # fmt: skip
 def test_patterns_that_are_meant_pass(pattern: str) -> None:
     """Slashes and groups may be what is looked for."""
     assert made(regex=[pattern]).warnings == ()
