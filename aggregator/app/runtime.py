@@ -4,6 +4,7 @@ Opened when it is first needed, since most commands only read the database.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -145,10 +146,18 @@ class Runtime:
 
         return Deliver(self.context, self.store.outbox, self.notifier)
 
-    async def route_waiting(self) -> None:
-        """Route hits that wait: on PostgreSQL all; else those of a cluster that was copied into one file."""
+    async def route_waiting(self) -> Mapping[str, int]:
+        """Route hits that wait: on PostgreSQL all; else those of a cluster that was copied into one file.
+
+        Return what became of them in words, and how many.
+        """
+        outcomes = Counter[str]()
         if (await self.store.feeds.unrouted(self.context.now())).due:
-            await self.router().run()
+            from aggregator.pipeline.routing import HitRouter
+
+            await HitRouter(self.context, self.store.feeds, observe=outcomes.update).run()
+            self._observe_routing(outcomes)
+        return outcomes
 
     async def read_articles(self) -> int:
         """Read the articles that are due, once; return how many there were."""

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -95,7 +95,7 @@ async def _pass(
             step()
 
         await runtime.poller().once(feeds or None, force=force, done=done)
-    await runtime.route_waiting()
+    tally.decide(await runtime.route_waiting())
     counts = await runtime.deliver_due()
     if await runtime.read_articles():
         await runtime.route_waiting()  # where hits are routed after their commit, those of articles too
@@ -130,6 +130,21 @@ class PassSummary:
             self.outcomes.update(polled.outcomes)
         if polled.error:
             self.errors.append(f"{polled.feed}: {polled.error}")
+
+    def decide(self, outcomes: Mapping[str, int]) -> None:
+        """Count what became of hits that waited for their routing; of some that was known before."""
+        from aggregator.core.titles import WAITING  # a pass with nothing to do does without
+
+        foreseen = (self.outcomes | self.first.outcomes).keys() - {WAITING}
+        decided = Counter({said: count for said, count in outcomes.items() if said not in foreseen})
+        routed = decided.total()
+        for counted in (self.outcomes, self.first.outcomes):
+            here = min(routed, counted[WAITING])
+            counted[WAITING] -= here
+            routed -= here
+            if not counted[WAITING]:
+                del counted[WAITING]
+        self.outcomes.update(decided)
 
     def why(self, counts: "DeliveryCounts", *, rules: int) -> str:
         """Say why the pass sent no alert, or not all of its hits; empty where there is nothing to explain."""

@@ -11,6 +11,7 @@ from aggregator.cli.output import wrapped
 from aggregator.cli.poll import PassSummary
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Entry, Reason
+from aggregator.core.titles import COPY, WAITING
 from aggregator.pipeline.delivery_counts import DeliveryCounts
 from aggregator.pipeline.first_look import FirstLook
 from aggregator.pipeline.polled import PolledFeed
@@ -120,6 +121,15 @@ def test_a_pass_gives_the_reason_where_it_alerts_nothing(
     tally.add(PolledFeed(feed="a", **polled))  # type: ignore[arg-type]
     said = tally.why(DeliveryCounts(**counts), rules=2)  # type: ignore[arg-type]
     assert said.startswith(why) if why else not said
+
+
+def test_what_waited_for_its_routing_is_told_as_it_was_decided() -> None:
+    """In a cluster hits are routed after their polls; what is still not decided stays so, what was known is known."""
+    tally = PassSummary()
+    tally.add(PolledFeed(feed="a", hits=4, outcomes={WAITING: 4}))
+    tally.add(PolledFeed(feed="b", first=True, entries=(ENTRY,), hits=3, outcomes={OLD: 2, WAITING: 1}))
+    tally.decide({"alerted": 2, COPY: 1, OLD: 2})
+    assert (tally.outcomes, tally.first.outcomes) == ({"alerted": 2, COPY: 1, WAITING: 1}, {OLD: 2, WAITING: 1})
 
 
 class Screen(io.StringIO):
