@@ -133,7 +133,9 @@ class PassSummary:
 
     def decide(self, outcomes: Mapping[str, int]) -> None:
         """Count what became of hits that waited for their routing; of some that was known before."""
-        from aggregator.core.titles import WAITING  # a pass with nothing to do does without
+        if not outcomes:
+            return
+        from aggregator.core.titles import WAITING  # which a pass without hits does without
 
         foreseen = (self.outcomes | self.first.outcomes).keys() - {WAITING}
         decided = Counter({said: count for said, count in outcomes.items() if said not in foreseen})
