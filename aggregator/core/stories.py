@@ -230,6 +230,17 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False, lang: 
     return ""
 
 
+def strangers(one: Fingerprint, other: Fingerprint, lang: str) -> tuple[set[str], set[str]]:
+    """Return the names that each of two headlines has alone, if one of the texts does not mention the other's at all.
+
+    A report may mention the last event of its kind further down, or the one that this report is about.
+    """
+    mine = facts.lacking(_of(one, "T"), _of(other, "H"), lang)
+    others = facts.lacking(_of(other, "T"), _of(one, "H"), lang)
+    known = not facts.lacking(mine, said(other), lang) and not facts.lacking(others, said(one), lang)
+    return (set(), set()) if known else (mine, others)
+
+
 def said_in_both(known: Fingerprint) -> set[str]:
     """Return the words of a headline that recur in its text, and the names in it."""
     return _of(known, "R") | _of(known, "T")

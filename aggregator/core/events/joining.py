@@ -21,6 +21,7 @@ from aggregator.core.stories import (
     said,
     said_in_both,
     similarity,
+    strangers,
     twin,
 )
 from aggregator.core.text.facts import is_sign
@@ -217,7 +218,12 @@ def _doubt(new: Report, story: Story, near: Likeness, mean: float, comparison: C
 def _turned(new: Report, alerted: Likeness, group: Sequence[Likeness]) -> str:
     """Return what a report says that is news to those who were alerted; "" if nothing."""
     word = turn(new, alerted.report, [one.report for one in group])
-    return f"says something new ({word})" if word else ""
+    if word:
+        return f"says something new ({word})"
+    if _overlap(new.features.headline, alerted.report.features.headline) < HIDDEN_ALIKE:
+        return ""
+    mine, others = strangers(new.fingerprint, alerted.report.fingerprint, new.features.lang)
+    return f"names differ ({', '.join(sorted(mine)[:2])} / {', '.join(sorted(others)[:2])})" if mine and others else ""
 
 
 def _twins(new: Report, report: Report) -> str:

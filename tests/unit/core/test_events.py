@@ -319,6 +319,23 @@ def test_a_turn_was_told_if_the_alerted_text_or_another_headline_tells_of_it() -
     assert turn(foreign, report((siege, "Officers wait.")), ()) == ""
 
 
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        ("Rovers' Holm arrested on suspicion of fraud", JoinKind.FOLLOW_UP),
+        ("Rovers' Berg arrested on suspicion of fraud", JoinKind.RETELLING),
+    ],
+)
+def test_the_last_event_of_its_kind_that_a_report_mentions_is_no_sign_of_it(title: str, kind: JoinKind) -> None:
+    """Two arrests in one club: the earlier report mentions who is arrested now, and is not retold by that."""
+    text = "Police in Bergen arrested Rovers goalkeeper Anders Berg on suspicion of fraud on Tuesday. "
+    berg = ("Rovers goalkeeper Berg arrested on suspicion of fraud", f"{text}Jonas Holm was questioned last month.")
+    now = title, f"Police in Bergen arrested Rovers' {title.split()[1]} on suspicion of fraud late on Tuesday."
+    found, because = join(report(now, "b", 1), [story(report(berg, "a"))], Frequencies())
+    assert found is not None
+    assert because.kind is kind
+
+
 def test_what_a_feed_states_counts_where_a_text_may_be_in_it() -> None:
     """Short Finnish texts look Lithuanian; what states English may be anything."""
     text = "Kuopion hotelli Puijo paloi: 5 kuollutta", "Hotelli Puijossa syttynyt palo vaati 5 ihmisen hengen."
