@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from aggregator.core.cluster_findings import cluster_findings, deaf, engine_findings, present
+from aggregator.core.cluster_findings import cluster_findings, engine_findings, no_notifications, present
 from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import Finding, Node, Queue
 from aggregator.engine import open_jobs, schema_steps
@@ -46,7 +46,7 @@ async def look_at_cluster(cluster: Cluster, url: str) -> tuple[Finding, ...]:
         return tuple(engine_findings(("", ""), str(error)))
     try:
         state = await cluster_state(cluster, jobs)
-        notified = state.queue is None or await jobs.hears(HEARD_S)
+        notified = state.queue is None or await jobs.receives_notifications(HEARD_S)
     finally:
         await jobs.close()
-    return (*cluster_findings(*state), *(() if notified else (deaf(),)))
+    return (*cluster_findings(*state), *(() if notified else (no_notifications(),)))

@@ -108,7 +108,7 @@ class SourceFinder:
     async def _list_on(self, page: Fetched) -> FeedCandidate:
         """Return the list on a page that was fetched already. Raises FetchError, ParseError."""
         feed = Feed.model_validate({"url": page.url, "id": "candidate", "kind": "page"})
-        await self._runtime.sources.permit(feed, page.url)
+        await self._runtime.sources.check_allowed(feed, page.url)
         blank = FeedState(id=feed.id, url=page.url, configured_url=page.url)
         return self._candidate(page.url, feed, await self._runtime.parser.parse(page, blank, reading=feed.reading))
 

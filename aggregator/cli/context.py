@@ -93,7 +93,7 @@ def with_app(
     redact.set_secrets(loaded.secrets)
     quiet_logs(loaded, redact)
 
-    async def visit() -> T:
+    async def opened() -> T:
         follow = Follow(config_path()) if pushing else None
         async with open_application(
             loaded, reading=reading, console=console, redact=redact, follow=follow, active=active
@@ -101,7 +101,7 @@ def with_app(
             return await work(app)
 
     try:
-        return run(visit())
+        return run(opened())
     except (KeyboardInterrupt, asyncio.CancelledError):
         echo("interrupted", err=True)
         raise SystemExit(130) from None
@@ -116,9 +116,9 @@ def with_backend(
 ) -> T:
     """Like `with_app`, for what the pages can do too."""
 
-    async def sit(app: "Application") -> T:
+    async def work_with_backend(app: "Application") -> T:
         from aggregator.app.backend import AppBackend
 
         return await work(AppBackend(app, config_path()))
 
-    return with_app(sit, loaded, reading=reading, console=console)
+    return with_app(work_with_backend, loaded, reading=reading, console=console)

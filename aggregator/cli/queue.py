@@ -8,7 +8,7 @@ from aggregator.cli.context import load_sound, with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, secho, table
 from aggregator.cli.program import config_option
 from aggregator.core import schemas
-from aggregator.core.cluster_findings import deaf, queue_findings
+from aggregator.core.cluster_findings import no_notifications, queue_findings
 from aggregator.core.errors import StoreError
 from aggregator.core.findings import is_healthy
 from aggregator.core.humanize import span
@@ -39,8 +39,8 @@ def queue(as_json: bool, limit: int) -> None:
         if app.store.cluster is None:
             raise StoreError("with SQLite, one process does everything and has no queue; `aggregator status` shows it")
         jobs = app.jobs()
-        found, notified = await jobs.waiting(), await jobs.hears(HEARD_S)
-        wrong = (*queue_findings(found), *(() if notified else (deaf(),)))
+        found, notified = await jobs.waiting(), await jobs.receives_notifications(HEARD_S)
+        wrong = (*queue_findings(found), *(() if notified else (no_notifications(),)))
         shown = found.jobs[: limit or None]
         healthy = is_healthy(wrong)
         if as_json:

@@ -104,7 +104,7 @@ def _is_stuck(job: QueuedJob) -> bool:
     return job.silent_s > SILENT_S or job.age_s > (UPKEEP_S if job.queue.startswith(UPKEEP) else RUNNING_S)
 
 
-def deaf() -> Finding:
+def no_notifications() -> Finding:
     """Return the finding about notifications that do not arrive."""
     what = "notifications of the database do not arrive; jobs are found by looking once a second instead"
     remedy = "connect to PostgreSQL itself, or through a pooler in session mode (PgBouncer: pool_mode = session)"

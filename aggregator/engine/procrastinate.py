@@ -155,7 +155,7 @@ class ProcrastinateJobs:
         )
         return Queue(jobs=jobs, failed=failed["failed"], workers=workers["workers"])
 
-    async def hears(self, within_s: float) -> bool:
+    async def receives_notifications(self, within_s: float) -> bool:
         channel = f"aggregator_{uuid4().hex[:12]}"
         with _translated():
             async with await self._connect() as ear, await self._connect() as mouth:

@@ -38,11 +38,11 @@ class SourceFetcher:
             return await self._mail.fetch(feed, state)
         if feed.kind not in ASKS_FIRST:
             return await self._web.fetch(feed, state)
-        await self.permit(feed, state.url)
+        await self.check_allowed(feed, state.url)
         answer = await self._web.fetch(feed, state)
         if isinstance(answer, Fetched) and robots_url(answer.url) != robots_url(state.url):
             try:
-                await self.permit(feed, answer.url)
+                await self.check_allowed(feed, answer.url)
             except FetchError:
                 if answer.held is not None:
                     answer.held.release()
@@ -76,7 +76,7 @@ class SourceFetcher:
             if page.held is not None:
                 page.held.release()
 
-    async def permit(self, feed: "Feed", url: str) -> None:
+    async def check_allowed(self, feed: "Feed", url: str) -> None:
         """Raise Forbidden where robots.txt forbids an address."""
         if refusal := (await self.robots(feed, url)).refusal(url):
             site = robots_url(url).removeprefix("https://").removeprefix("http://")

@@ -47,7 +47,7 @@ class Jobs(Protocol):
         """Return what waits and what is at work."""
         ...
 
-    async def hears(self, within_s: float) -> bool:
+    async def receives_notifications(self, within_s: float) -> bool:
         """Tell whether a notification arrives, as it does not through a pooler in transaction mode."""
         ...
 

@@ -233,7 +233,7 @@ async def test_jobs_are_found_by_looking_where_notifications_do_not_arrive(
 ) -> None:
     """Behind a pooler in transaction mode: nothing is prepared there, and the worker does not end again and again."""
     async with working(pooler.url) as process:
-        assert not await process.jobs.hears(0.5)
+        assert not await process.jobs.receives_notifications(0.5)
         for number in range(12):
             await process.jobs.offer([Job(kind=POLL, subject=str(number))])
         await process.has_done(12)

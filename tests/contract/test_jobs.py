@@ -267,4 +267,4 @@ async def test_upkeep_is_done_once_in_the_whole_cluster(engine: Engine) -> None:
 
 async def test_notifications_arrive(engine: Engine) -> None:
     """With nothing in between they do."""
-    assert await engine.process().hears(5.0)
+    assert await engine.process().receives_notifications(5.0)

@@ -124,7 +124,7 @@ class MemoryJobs:
         )
         return Queue(jobs=jobs, failed=self._queue.failed, workers=len(self._queue.working))
 
-    async def hears(self, within_s: float) -> bool:
+    async def receives_notifications(self, within_s: float) -> bool:
         return within_s >= 0
 
     async def close(self) -> None: ...
