@@ -92,7 +92,7 @@ def url_secrets(url: str, *, tokens: bool = False) -> Iterator[str]:
     login, at, place = place.rpartition("@") if "@" in place else ("", "", place)
     user, _, password = login.partition(":")
     if at:
-        yield password or ("" if scheme.lower().startswith("http") else user)
+        yield password or (user if is_token(user) and not scheme.lower().startswith("http") else "")
     for name, value in parse_qsl(query):
         if _SECRET_NAME.fullmatch(name):
             yield value
@@ -116,3 +116,6 @@ def field_secrets(name: str, value: str) -> Iterator[str]:
         yield from url_secrets(value, tokens=True)
     elif _SECRET_NAME.fullmatch(name) or is_token(value):
         yield value
+        scheme, _, rest = value.partition(" ")
+        if scheme.lower() in ("basic", "bearer", "token"):
+            yield rest

@@ -60,10 +60,13 @@ def test_secrets_of_channels_need_no_reference(tmp_path: Path) -> None:
           bird: {url: "twitter://NHHCNdeABJ2NXsdp2yyn/exGndJF4hBU3yTJxatxG/4fnuBsmbbIU6uICVx1U1/h0lM4fBbYwyaF1lEriy/ann"}
           flow: {url: "workflows://prod-10.westus.logic.example:443/0b8e9a5b5ab89c3049787a5d33aa7e52/vVPn4KCroYhcH9muZ11K"}
           hook: {service: webhook, url: "https://h.example/hook/wEbHoOk1234567890ab", headers: {X-Auth: letmein77}}
+          head: {service: webhook, url: "https://h.example/", headers: {Authorization: Bearer hunter3-hunter3}}
           push: {service: pover, user_key: uQiRzpo4DXghDmr9QzzfQu27cmVRsG, token: azGDORePK8, targets: [phone-of-ann]}
-        settings: {database: "postgresql://db.example/news?user=ann&password=hunter2-hunter2"}
+          mail: {url: "mailto://alerts@example.org"}
+        settings: {database: "postgresql://news@db.example/news?password=hunter2-hunter2"}
         """,
     )
+    assert not {"news", "alerts"} & found.secrets  # names, which stand in texts
     keys = {
         "AEL6cs97bl5gbUjsGHdOEc",
         "NHHCNdeABJ2NXsdp2yyn",
@@ -71,7 +74,9 @@ def test_secrets_of_channels_need_no_reference(tmp_path: Path) -> None:
         "wEbHoOk1234567890ab",
         "letmein77",
     }
-    assert keys | {"azGDORePK8", "uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "hunter2-hunter2"} <= found.secrets
+    assert (
+        keys | {"azGDORePK8", "uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "hunter2-hunter2", "hunter3-hunter3"} <= found.secrets
+    )
     assert not [one for one in found.secrets if one.endswith((".example", ":443", "phone-of-ann"))]
 
 

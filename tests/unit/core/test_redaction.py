@@ -14,6 +14,8 @@ from aggregator.core.redaction import Redactor, hide_url_secrets, url_secrets
     [
         ("json://127.0.0.1:9/desk", []),
         ("mailto://relay.example.org?to=desk@example.org", []),
+        ("mailto://alerts@example.org", [""]),
+        ("postgresql://aggregator@db.example.org/aggregator", [""]),
         ("https://hooks.example.org/desk-alerts", []),
         ("ntfy://ntfy.example.org/defence-desk-oslo", []),
         ("json://ann:s3cret@127.0.0.1/desk", ["s3cret"]),
