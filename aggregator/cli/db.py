@@ -9,6 +9,7 @@ import click
 
 from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, size, table
+from aggregator.cli.param_types import DATABASE_URL
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
 from aggregator.core.errors import Conflict
@@ -122,7 +123,7 @@ Examples:
   PGPASSWORD=… aggregator db copy --to postgresql://aggregator@db/aggregator
   aggregator db copy --to sqlite:////var/lib/aggregator/aggregator.db"""
 )
-@click.option("--to", "target", required=True, metavar="URL", help="Target database; must be empty.")
+@click.option("--to", "target", required=True, type=DATABASE_URL, metavar="URL", help="Target database; must be empty.")
 @config_option
 @json_option
 def copy(target: str, as_json: bool) -> None:

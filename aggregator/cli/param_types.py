@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from aggregator.app.clock import SystemClock
-from aggregator.cli.output import WholeNumber
+from aggregator.cli.output import WholeNumber, echo
 from aggregator.core.errors import AggregatorError
+from aggregator.core.redaction import url_secrets
+from aggregator.core.text.urls import login_in
 from aggregator.core.values import ahead, period, seconds
 
 
@@ -51,6 +53,19 @@ class Ahead(click.ParamType[str]):
         return str(value)
 
 
+class DatabaseUrl(click.ParamType[str]):
+    """The address of a database; a password in it is warned of, because commands are no secret."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        login = login_in(str(value))
+        if login.password or any(url_secrets(login.url)):
+            remedy = "leave it out, and set PGPASSWORD instead"
+            echo(f"warning: other users of this machine can see the password in this command; {remedy}", err=True)
+        return str(value)
+
+
 class Address(click.ParamType[str]):
     """A host and a port to listen on, as `settings.web.listen` takes them."""
 
@@ -68,6 +83,7 @@ class Address(click.ParamType[str]):
 
 ADDRESS = Address()
 NUMBER = WholeNumber(1, 2**63 - 1)  # of a row, as databases count them
+DATABASE_URL = DatabaseUrl()
 DURATION = Duration()
 AHEAD = Ahead()
 SINCE = Since()

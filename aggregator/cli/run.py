@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import config_path
-from aggregator.cli.param_types import ADDRESS
+from aggregator.cli.param_types import ADDRESS, DATABASE_URL
 from aggregator.cli.program import config_option
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ Examples:
 )
 @click.option(
     "--database",
+    type=DATABASE_URL,
     metavar="URL",
     help="Address of the PostgreSQL database [default: $AGGREGATOR_DATABASE, else settings.database of the files].",
 )

@@ -647,6 +647,16 @@ def test_databases_that_cannot_be_reached(tmp_path: Path) -> None:
     assert "sqlite" in done.stderr
 
 
+@pytest.mark.parametrize(("login", "warned"), [("u:kiswahili@", True), ("u@", False), ("", False)])
+def test_a_password_in_a_command_is_warned_of(tmp_path: Path, login: str, warned: bool) -> None:
+    """Others see it in the list of processes."""
+    made = Installation(tmp_path / "x", None, None)  # type: ignore[arg-type]
+    made.write("settings: {database: 'sqlite:///a.db'}\n")
+    said = made.refused("db", "copy", "--to", f"postgresql://{login}127.0.0.1:9/db")
+    assert ("set PGPASSWORD" in said) == warned
+    assert "kiswahili" not in said
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     """The service says which address is taken, and ends."""
     made = Installation(tmp_path / "x", None, None)  # type: ignore[arg-type]
