@@ -218,7 +218,7 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
     }
     assert {(node["version"], node["schema"], node["config"]) for node in shown.values()} == {(__version__, SCHEMA, 1)}
     assert all(node["heartbeat_at"] >= node["started_at"] for node in shown.values())
-    words = {"en": "heard of", "de": "gemeldet", "fr": "vu", "nb": "sett"}
+    words = {"en": "heard from", "de": "gemeldet", "fr": "vu", "nb": "sett"}
     for language, word in words.items():
         page = read(f"http://{listen}/status", language)
         assert all(f"{name}</b>" in page for name in shown)
