@@ -1,6 +1,7 @@
 """`aggregator stories`: events with their reports, and what a person corrects about them."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -94,17 +95,19 @@ def show(as_json: bool, story_id: str) -> None:
                 "set apart from": ", ".join(sorted(story.apart)),
             }
         )
+        titles = {detail.hit.feed: detail.feed_title for detail in details}
         for detail in sorted(details, key=lambda one: (one.hit.created_at, one.hit.id)):
-            _show(detail, now)
+            _show(detail, titles, now)
 
     with_app(work, reading=True)
 
 
-def _show(detail: HitDetail, now: datetime) -> None:
+def _show(detail: HitDetail, feed_titles: Mapping[str, str], now: datetime) -> None:
     hit = detail.hit
     echo(f"\n{short(hit.id)} {detail.feed_title}, {ago(hit.created_at, now)}: {detail.entry.title}")
     echo(f"  {hit.rule}: {hit_outcome(hit)}")
-    for line in reasons(hit.because, earlier_alerts=detail.earlier_alerts):
+    reported_by = feed_titles.get(hit.because.feed, "") if hit.because else ""
+    for line in reasons(hit.because, reported_by, detail.earlier_alerts):
         echo(f"  {line}")
 
 
