@@ -105,7 +105,8 @@ class _Words:
             elif kind != "digit" and folded not in common:
                 written = text[start:end]
                 if len(folded) >= _SPOKEN_LEAST:
-                    self._add(_stem(folded, written, lang), written)
+                    inner = () if folded.isascii() else inner_words(folded)
+                    self._add(min(inner)[0] if inner else root(written.lower(), lang), written)
                 if not written[0].islower() and (initial or not _begins_sentence(text, start)):
                     skeleton = _skeleton(written)
                     if len(skeleton) >= _SKELETON_LEAST:
@@ -129,11 +130,6 @@ class _Words:
             self.anchors[f"#{_plain(number)}"] = None
         for found in designators:
             self.anchors[f"{anyascii(found[1]).lower()}{found[2].lower()}"] = None
-
-
-def _stem(folded: str, written: str, lang: str) -> str:
-    inner = () if folded.isascii() else inner_words(folded)
-    return min(inner)[0] if inner else root(written.lower(), lang)
 
 
 def _plain(number: str) -> str:
