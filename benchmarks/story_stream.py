@@ -67,10 +67,7 @@ class Stream:
     def add(self, *entries: Entry) -> RoutingResult:
         """Route one hit of each entry, as one poll; count the processor time of routing."""
         now = max(entry.seen_at for entry in entries)
-        hits = [
-            Hit(id=f"{RULE}:{e.feed}:{e.key}", rule=RULE, feed=e.feed, entry_key=e.key, entry_version=1, created_at=now)
-            for e in entries
-        ]
+        hits = hits_of(entries, now)
         frequencies = self.model.frozen()
         began = process_time()
         reports = describe(entries, hits, now, Vocabulary(frequencies, model=self.meaning))
@@ -104,6 +101,14 @@ class Stream:
                 having.pop(story, None)
                 having[story] = at
         return having
+
+
+def hits_of(entries: Iterable[Entry], now: datetime) -> list[Hit]:
+    """Return a hit of each entry."""
+    return [
+        Hit(id=f"{RULE}:{e.feed}:{e.key}", rule=RULE, feed=e.feed, entry_key=e.key, entry_version=1, created_at=now)
+        for e in entries
+    ]
 
 
 def stream(*, meaning: bool = False) -> Stream:
@@ -396,17 +401,17 @@ def milliseconds_per_hit(recent: int, measured: int = 100) -> float:
     """Return the processor time of routing one hit when `recent` entries are known, in milliseconds."""
     made = stream()
     for n in range(0, recent, 500):
-        made.add(*(_invented(i) for i in range(n, min(n + 500, recent))))
+        made.add(*(invented(i) for i in range(n, min(n + 500, recent))))
     made.seconds = 0.0
     gc.freeze()  # what is known lies in a database, and is nothing to the collector; the rest as in app/
     gc.set_threshold(25_000, 20, 50)
     for n in range(recent, recent + measured):
-        made.add(_invented(n))
+        made.add(invented(n))
     gc.unfreeze()
     return round(1000 * made.seconds / measured, 3)
 
 
-def _invented(number: int) -> Entry:
+def invented(number: int) -> Entry:
     """Return an entry of a stream with natural frequencies: few common words, many rare ones (Zipf)."""
     digest = blake2b(str(number).encode(), digest_size=64).digest() + blake2b(b"x%d" % number, digest_size=64).digest()
     draws = [int.from_bytes(digest[i : i + 2]) for i in range(0, 128, 2)]
