@@ -14,7 +14,9 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     Select,
+    and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -70,23 +72,20 @@ UNDONE = (
 
 
 def find_related(
-    connection: Connection, dialect: Dialect, question: RoutingQuery, homes: Collection[str]
+    connection: Connection, dialect: Dialect, question: RoutingQuery, homes: Collection[str], *, linked: bool
 ) -> tuple[tuple[Story, ...], Keys, Nearest]:
-    """Return `homes` and the stories nearest to each lookup, oldest first; who shares which key; which are nearest."""
-    wanted = sorted({key for lookup in question.lookups for key in lookup})
-    copies = [key for key in wanted if not key.startswith(EVENT_KEYS)]
-    events = [key for key in wanted if key.startswith(EVENT_KEYS)]
-    found = {
-        **_latest(connection, dialect, copies, question.stories_since),
-        **_latest(connection, dialect, events, question.events_since),
-    }
+    """Return `homes` and the stories nearest to each lookup, oldest first; who shares which key; which are nearest.
+
+    `linked`: people have joined stories or set them apart.
+    """
+    found = _latest(connection, dialect, question)
     while True:
         nearest = {lookup: shortlist(lookup, found) for lookup in question.lookups}
         near = {name for lists in nearest.values() for names in lists for name in names}
         rows = _rows(connection, dialect, near.union(homes))
         joined = {row.id: row.joined for row in rows if row.joined is not None and row.id in near}
         if not joined:
-            return _with_reports(connection, dialect, rows, MAX_REPORTS), found, nearest
+            return _with_reports(connection, dialect, rows, MAX_REPORTS, linked=linked), found, nearest
         found = {key: _renamed(having, joined) for key, having in found.items()}
 
 
@@ -100,11 +99,16 @@ def _renamed(having: Mapping[str, datetime], joined: Mapping[str, str]) -> dict[
     return renamed
 
 
-def _latest(connection: Connection, dialect: Dialect, keys: Sequence[str], since: datetime | None) -> Keys:
-    if not keys:
+def _latest(connection: Connection, dialect: Dialect, question: RoutingQuery) -> Keys:
+    wanted = sorted({key for lookup in question.lookups for key in lookup})
+    if not wanted:
         return {}
     found: dict[str, dict[str, datetime]] = {}
-    bound = {"keys": dialect.list_param(keys), "since": since or EPOCH}
+    bound = {
+        "keys": dialect.list_param(wanted),
+        "stories_since": question.stories_since or EPOCH,
+        "events_since": question.events_since or EPOCH,
+    }
     for key, story, at in connection.execute(_latest_keys(dialect), bound):
         having = found.setdefault(key, {})
         having.pop(story, None)  # an earlier report of it has the key, too
@@ -116,12 +120,15 @@ def _latest(connection: Connection, dialect: Dialect, keys: Sequence[str], since
 @cache
 def _latest_keys(dialect: Dialect) -> Select[Any]:
     asked, of_key = dialect.listed("keys"), story_keys.alias("of_key")
-    start = bindparam("since", type_=Instant)
-    floor = _nth_latest(of_key.c.at, of_key.c.key == asked.c.value, LATEST)
+    of_events = or_(*(asked.c.value.startswith(kind) for kind in EVENT_KEYS))
+    stories_since, events_since = (bindparam(f"{kind}_since", type_=Instant) for kind in ("stories", "events"))
+    start = case((of_events, events_since), else_=stories_since)
+    # One bound of the index: with two, SQLite reads all rows since the start, and works out the floor for each.
+    floor = _nth_latest(of_key.c.at, and_(of_key.c.key == asked.c.value, of_key.c.at >= start), LATEST)
     return (
         select(story_keys.c.key, story_keys.c.story, story_keys.c.at)
         .join_from(asked, story_keys, story_keys.c.key == asked.c.value)
-        .where(story_keys.c.at >= start, story_keys.c.at >= func.coalesce(floor, start))
+        .where(story_keys.c.at >= func.coalesce(floor, start))
         .order_by(story_keys.c.key, story_keys.c.at, story_keys.c.story)
     )
 
@@ -175,7 +182,7 @@ def _rows(connection: Connection, dialect: Dialect, wanted: Collection[str]) -> 
 
 
 def _with_reports(
-    connection: Connection, dialect: Dialect, rows: Sequence[Row[Any]], most: int | None
+    connection: Connection, dialect: Dialect, rows: Sequence[Row[Any]], most: int | None, *, linked: bool = True
 ) -> tuple[Story, ...]:
     if not rows:
         return ()
@@ -190,7 +197,7 @@ def _with_reports(
     # On PostgreSQL a report may be pruned between the two.
     known = {story: tuple(found[name] for name in names if name in found) for story, names in chosen.items()}
     apart: dict[str, set[str]] = {}
-    for story, other in connection.execute(_set_apart(dialect), bound):
+    for story, other in connection.execute(_set_apart(dialect), bound) if linked else ():
         apart.setdefault(story, set()).add(other)
     return tuple(mappers.story(row, known.get(row.id, ()), frozenset(apart.get(row.id, ()))) for row in rows)
 
