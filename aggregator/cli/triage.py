@@ -95,7 +95,7 @@ def save(as_json: bool, name: str, filters: str) -> None:
 
         change = new_undo("view saved", app.clock.now())
         try:
-            view: View = view_of(name, filters, app.local_now(), change.made_at)
+            view: View = view_of(name, filters, app.local_now(), change.made_at, strict=True)
         except WrongView as error:
             raise click.UsageError(str(error)) from None
         kept = dict(view.query)

@@ -204,13 +204,13 @@ HitParams = Annotated[HitQuery, Query()]
 PageParams = Annotated[PageQuery, Query()]
 
 
-def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
+def view_query(address: str, now: datetime, *, strict: bool = False) -> tuple[tuple[str, str], ...]:
     """Return the filters of an address (`rule=x&since=7d`, or all of it) as a view keeps them.
 
     With a `q` it is a search. Other parameters are left out.
 
-    Raises WrongView for a mistyped filter, and where there is none but other parameters; ValidationError; 422 for an
-    instant that is none.
+    Raises WrongView for a mistyped filter and, if `strict`, where there is none but other parameters; ValidationError;
+    422 for an instant that is none.
     """
     if "?" in address:
         address = address.partition("?")[2]
@@ -219,7 +219,7 @@ def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
     filters = (*SEARCH_FILTERS, "q") if question else (*FILTERS, "show")
     for name in sorted(set(given) - PAGE_PARAMS - {*filters, "q"}):
         near = did_you_mean(name, filters)
-        if near or not any(map(given.get, filters)):
+        if near or (strict and not any(map(given.get, filters))):
             raise WrongView(f"{name!r} is not a filter{near}; filters are {', '.join(filters)}")
     if not question and given.get("show") in ("todo", "relevant", "irrelevant"):  # the tabs of the Hits page
         given |= {"todo": "true"} if given["show"] == "todo" else {"mark": given["show"]}
@@ -233,13 +233,13 @@ class WrongView(ValueError):
     """What cannot be a view, and why, in one sentence."""
 
 
-def view_of(name: str, address: str, local_now: datetime, created_at: datetime) -> View:
-    """Return the view of this name with the filters of an address. Raises WrongView."""
+def view_of(name: str, address: str, local_now: datetime, created_at: datetime, *, strict: bool = False) -> View:
+    """Return the view of this name with the filters of an address, as `view_query` reads it. Raises WrongView."""
     words = " ".join(name.split())
     if not words:
         raise WrongView("a view needs a name")
     try:
-        kept = view_query(address, local_now)
+        kept = view_query(address, local_now, strict=strict)
     except ValidationError as error:
         first = error.errors()[0]
         raise WrongView(f"query: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -71,7 +71,7 @@ class Service:
     def bytes(self) -> bytes:
         return SmtpService.compose(self)  # type: ignore[arg-type]
 
-    _headers = SmtpService._headers
+    _headers, _id, message_id = SmtpService._headers, SmtpService._id, SmtpService.message_id
 
 
 def parsed(raw: bytes) -> list[Message]:

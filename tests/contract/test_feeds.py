@@ -557,7 +557,7 @@ async def test_a_story_becomes_part_of_another(store: AnyStore) -> None:
     await stored(store, routed=RoutingResult(stories=(part, whole), merged=(StoryMerge("s2", "s1"),)))
     context = await asked(store, like(Fingerprint(url_key="u2")))
     assert context.stories == (whole,)
-    assert context.undelivered == (Undelivered("s1", "desk", ""),)
+    assert context.undelivered == (Undelivered("s1", "", ""), Undelivered("s1", "desk", ""))
     assert [silence.story for silence in context.silences] == ["s1"]
     for name in ("s1", "s2"):
         found, details = await store.catalog.story(name)

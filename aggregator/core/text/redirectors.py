@@ -49,7 +49,7 @@ _ARTICLE = re.compile(r"/(?:rss/|__i/rss/rd/)?articles/([A-Za-z0-9_-]{20,})")
 _ADDRESS = re.compile(rb"https?://[\x21-\x7e]+")
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _MAILED = re.compile(r"/[CL]L?0/(https?(?::|%3A)[^/]+)/\d+/", re.IGNORECASE)  # GovDelivery, Amazon SES
-_AMP = re.compile(r"/(?:amp/)?(?:[acivr]/)?(s/)?([^/]+\.[^/]+/.*)", re.DOTALL)
+_AMP = re.compile(r"/(?:amp/)?(?:[acivr]/)?(s/)?([^/.]+\.[^/]+/.*)", re.DOTALL)
 _URLDEFENSE = re.compile(r"/v3/__(https?:/+[^*]*?)__;", re.IGNORECASE)
 
 
