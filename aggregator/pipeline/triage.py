@@ -12,8 +12,11 @@ MAX_NOTE_CHARS = 10_000
 
 
 def new_undo(kind: str, now: datetime) -> Undo:
-    """Return what an action records itself under, so that it can be taken back: an id that nobody guesses."""
-    return Undo(id=secrets.token_urlsafe(UNDO_BYTES), kind=kind, made_at=now)
+    """Return what an action records itself under, so that it can be taken back: an id that nobody guesses.
+
+    It is in hexadecimal digits: no command takes one that begins with a hyphen for an option.
+    """
+    return Undo(id=secrets.token_hex(UNDO_BYTES), kind=kind, made_at=now)
 
 
 def labels_of(texts: Iterable[str]) -> list[str]:
