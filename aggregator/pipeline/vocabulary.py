@@ -83,13 +83,14 @@ class StreamVocabulary:
         """Load the encoder while others have their turn; tell whether it is there."""
         from aggregator.core.events import encoder
 
-        if self._encodes is None:
-            try:
-                await asyncio.to_thread(encoder.load)
-                self._encodes = True
-            except ImportError as error:  # check and doctor name the extra; names and numbers are left
-                log.warning("events are recognised across languages by names only: %s", error)
-                self._encodes = False
+        async with self._loading:  # of several polls that want it at once, one loads it
+            if self._encodes is None:
+                try:
+                    await asyncio.to_thread(encoder.load)
+                    self._encodes = True
+                except ImportError as error:  # check and doctor name the extra; names and numbers are left
+                    log.warning("events are recognised across languages by names only: %s", error)
+                    self._encodes = False
         return self._encodes
 
     async def _load(self) -> Frequencies:

@@ -30,7 +30,7 @@ def features(entry: Entry, recurring: frozenset[str] = frozenset()) -> Features:
 
     `recurring` are stems that recur in the entry's feed: banners, heads of series, places of a local paper.
     """
-    body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
+    body = _longest(entry)
     title, text = normalize("NFKC", entry.title[:MAX_CHARS]), normalize("NFKC", body[:MAX_CHARS])
     lang = _language(entry.lang, f"{title}\n{text}")
     common = common_words(lang)
@@ -68,8 +68,11 @@ def headline_stems(known: Features) -> list[str]:
 
 def meant(entry: Entry) -> str:
     """Return the headline and the beginning of the text, from which an encoder can tell what the entry means."""
-    body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
-    return f"{entry.title[:MAX_CHARS]}. {body[:MEANT_CHARS]}"
+    return f"{entry.title[:MAX_CHARS]}. {_longest(entry)[:MEANT_CHARS]}"
+
+
+def _longest(entry: Entry) -> str:
+    return entry.content if len(entry.content) > len(entry.summary) else entry.summary
 
 
 def _language(declared: str | None, text: str) -> str:
